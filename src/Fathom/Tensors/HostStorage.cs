@@ -1,0 +1,55 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+namespace Fathom.Tensors;
+
+/// <summary>Memory of this process: allocated, or a region of a mapped file that someone else keeps open.</summary>
+public sealed unsafe class HostStorage : Storage
+{
+    private readonly bool _owned;
+    private readonly IDisposable? _keeper;
+
+    private HostStorage(byte* pointer, long bytes, MemoryPurpose purpose, bool owned, IDisposable? keeper) : base(bytes, purpose)
+    {
+        Pointer = pointer;
+        _owned = owned;
+        _keeper = keeper;
+    }
+
+    /// <summary>The first byte.</summary>
+    internal byte* Pointer { get; private set; }
+
+    /// <summary>Zeroed memory aligned to a cache line, or to a page from one page on.</summary>
+    /// <param name="bytes">size, at least 0</param>
+    /// <param name="purpose">what it is counted under</param>
+    public static HostStorage Allocate(long bytes, MemoryPurpose purpose)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        nuint alignment = bytes >= Environment.SystemPageSize ? (nuint)Environment.SystemPageSize : 64;
+        byte* pointer = (byte*)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), alignment);
+        NativeMemory.Clear(pointer, (nuint)bytes);
+        return new HostStorage(pointer, bytes, purpose, owned: true, keeper: null);
+    }
+
+    /// <summary>A view of foreign memory that <paramref name="keeper"/> keeps alive and that disposing this disposes.</summary>
+    internal static HostStorage Borrow(byte* pointer, long bytes, MemoryPurpose purpose, IDisposable? keeper) =>
+        new(pointer, bytes, purpose, owned: false, keeper);
+
+    /// <summary>Bytes <paramref name="offset"/> … <paramref name="offset"/> + <paramref name="count"/>.</summary>
+    internal Span<byte> Span(long offset, int count)
+    {
+        Debug.Assert(!IsDisposed && offset >= 0 && count >= 0 && offset + count <= Bytes);
+        return new Span<byte>(Pointer + offset, count);
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (_owned)
+        {
+            NativeMemory.AlignedFree(Pointer);
+        }
+        Pointer = null;
+        _keeper?.Dispose();
+    }
+}
