@@ -1,0 +1,132 @@
+using Fathom.Cpu.Kernels;
+using Fathom.Tensors;
+
+namespace Fathom.Cpu;
+
+public sealed partial class CpuDevice
+{
+    /// <inheritdoc/>
+    public override void Embed(in Tensor table, in Tensor ids, in Tensor y)
+    {
+        ReadOnlySpan<int> rows = ids.Span<int>();
+        for (int t = 0; t < rows.Length; t++)
+        {
+            Tensor row = table.Row(rows[t]);
+            Span<float> target = y.Row(t).Span<float>();
+            if (table.Type == DType.F32)
+            {
+                row.Span<float>().CopyTo(target);
+            }
+            else
+            {
+                Bf16Rows.Widen(row.Span<ushort>(), target);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void MatMul(WeightMatrix w, in Tensor x, in Tensor y) => Multiply(w, x, y);
+
+    /// <inheritdoc/>
+    public override void GroupedMatMul(WeightMatrix w, in Tensor x, in Tensor y) => Multiply(w, x, y);
+
+    /// <inheritdoc/>
+    public override void RmsNorm(in Tensor x, in Tensor weight, float epsilon, in Tensor y) =>
+        RunRows(x, x.Columns, new NormJob(x, weight, epsilon, y));
+
+    /// <inheritdoc/>
+    public override void Add(in Tensor x, in Tensor y) => Rows.Add(y.Span<float>(), x.Span<float>());
+
+    /// <inheritdoc/>
+    public override void Gather(in Tensor x, in Tensor rows, in Tensor y)
+    {
+        ReadOnlySpan<int> indices = rows.Span<int>();
+        for (int t = 0; t < indices.Length; t++)
+        {
+            x.Row(indices[t]).Span<float>().CopyTo(y.Row(t).Span<float>());
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void RopeAngles(in Tensor positions, in Tensor frequencies, in Tensor angles)
+    {
+        ReadOnlySpan<int> places = positions.Span<int>();
+        for (int t = 0; t < places.Length; t++)
+        {
+            Kernels.Rope.Angles(places[t], frequencies.Span<float>(), angles.Row(t).Span<float>());
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Rope(in Tensor x, int headDim, in Tensor angles, bool inverse) =>
+        RunRows(x, x.Columns, new RopeJob(x, headDim, angles, inverse));
+
+    /// <inheritdoc/>
+    public override void RoundToBf16(in Tensor x) => RunRows(x, x.Columns, new Bf16Job(x));
+
+    /// <inheritdoc/>
+    public override void Hadamard(in Tensor x) => RunRows(x, x.Columns * 8L, new HadamardJob(x));
+
+    // A matrix of its own and a group of a stack are the same job: panel i of matrix g reads piece g of every row of x.
+    private void Multiply(WeightMatrix w, in Tensor x, in Tensor y)
+    {
+        int items = w.Count * w.Panels;
+        _pool.Run(items, _pool.Chunk(items, (long)x.Rows * w.Columns * WeightMatrix.PanelRows), new MatMulJob(w, x, y, _scratch));
+    }
+
+    private void RunRows<TJob>(in Tensor x, long work, in TJob job) where TJob : struct, IRangeJob =>
+        _pool.Run(x.Rows, _pool.Chunk(x.Rows, work), job);
+
+    private readonly struct MatMulJob(WeightMatrix w, Tensor x, Tensor y, Scratch[] scratch) : IRangeJob
+    {
+        public void Run(int first, int count, int worker)
+        {
+            int rows = x.Rows;
+            Span<float> floats = scratch[worker].Floats((rows * Tile.Width) + Kernels.MatMul.ScratchFloats);
+            Span<float> acc = floats[..(rows * Tile.Width)], widened = floats.Slice(rows * Tile.Width, Kernels.MatMul.ScratchFloats);
+            ReadOnlySpan<float> input = x.Span<float>();
+            Span<float> output = y.Span<float>();
+            for (int item = first; item < first + count; item++)
+            {
+                (int group, int panel) = Math.DivRem(item, w.Panels);
+                Kernels.MatMul.RunPanel(w.Format, w.Panel(group, panel), w.Columns, input[(group * w.Columns)..], x.Columns, acc, widened);
+                int column = panel * WeightMatrix.PanelRows;
+                int valid = Math.Min(WeightMatrix.PanelRows, w.Rows - column);
+                Kernels.MatMul.Store(acc, valid, output, y.Columns, (group * w.Rows) + column);
+            }
+        }
+    }
+
+    private readonly struct NormJob(Tensor x, Tensor weight, float epsilon, Tensor y) : IRangeJob
+    {
+        public void Run(int first, int count, int worker) => Kernels.RmsNorm.Run(
+            x.Slice(first, count).Span<float>(), x.Columns, weight.IsNone ? default : weight.Span<float>(), epsilon, y.Slice(first, count).Span<float>());
+    }
+
+    private readonly struct RopeJob(Tensor x, int headDim, Tensor angles, bool inverse) : IRangeJob
+    {
+        public void Run(int first, int count, int worker)
+        {
+            for (int t = first; t < first + count; t++)
+            {
+                Kernels.Rope.Run(x.Row(t).Span<float>(), headDim, angles.Row(t).Span<float>(), inverse);
+            }
+        }
+    }
+
+    private readonly struct Bf16Job(Tensor x) : IRangeJob
+    {
+        public void Run(int first, int count, int worker) => Bf16Rows.Round(x.Slice(first, count).Span<float>());
+    }
+
+    private readonly struct HadamardJob(Tensor x) : IRangeJob
+    {
+        public void Run(int first, int count, int worker)
+        {
+            for (int t = first; t < first + count; t++)
+            {
+                Kernels.Hadamard.Run(x.Row(t).Span<float>());
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+using Fathom.Cpu.Kernels;
+using Fathom.Devices;
+using Fathom.Tensors;
+
+namespace Fathom.Cpu;
+
+public sealed partial class CpuDevice
+{
+    private readonly ExpertGroups _groups = new();
+    private readonly Scratch _pairs = new();
+
+    /// <inheritdoc/>
+    public override void RouteByScore(in Tensor logits, in Tensor bias, RoutingOperand routing, in Tensor experts, in Tensor weights) =>
+        RunRows(logits, logits.Columns * 16L, new ScoreJob(logits, bias, routing, experts, weights));
+
+    /// <inheritdoc/>
+    public override void RouteByHash(
+        in Tensor logits, in Tensor table, in Tensor ids, RoutingOperand routing, in Tensor experts, in Tensor weights) =>
+        RunRows(logits, logits.Columns * 16L, new HashJob(logits, table, ids, routing, experts, weights));
+
+    /// <inheritdoc/>
+    public override void Experts(
+        in Tensor x, in Tensor experts, in Tensor weights, ExpertOperand routed, ExpertOperand? sharedExpert, float limit, in Tensor y)
+    {
+        _groups.Sort(experts, weights, routed, sharedExpert);
+        int d = x.Columns, hidden = Math.Max(routed.Gate.Rows, sharedExpert?.Gate.Rows ?? 0), pairs = _groups.Pairs;
+        Storage storage = _pairs.Storage((long)pairs * ((2 * d) + hidden) * sizeof(float));
+        var inputs = new Tensor(storage, 0, DType.F32, 1, pairs, d);
+        var outputs = new Tensor(storage, inputs.Count * sizeof(float), DType.F32, 1, pairs, d);
+        var products = new Tensor(storage, 2 * inputs.Count * sizeof(float), DType.F32, 1, pairs, hidden);
+        for (int pair = 0; pair < pairs; pair++)
+        {
+            x.Row(_groups.RowOf(pair)).Span<float>().CopyTo(inputs.Row(pair).Span<float>());
+        }
+        // Multiply-adds of an average panel: 2 for gate and up, 32 outputs, and the rows of a group.
+        long work = 64L * d * pairs / _groups.Count;
+        int items = _groups.CountPanels(down: false);
+        _pool.Run(items, _pool.Chunk(items, work), new GateUpJob(_groups, inputs, limit, products, _scratch));
+        items = _groups.CountPanels(down: true);
+        _pool.Run(items, _pool.Chunk(items, work * hidden / d / 2), new DownJob(_groups, products, outputs, _scratch));
+        RunRows(x, (long)d * pairs / x.Rows, new SumJob(_groups, outputs, y));
+    }
+
+    private readonly struct ScoreJob(Tensor logits, Tensor bias, RoutingOperand routing, Tensor experts, Tensor weights) : IRangeJob
+    {
+        public void Run(int first, int count, int worker)
+        {
+            for (int t = first; t < first + count; t++)
+            {
+                Span<float> scores = logits.Row(t).Span<float>();
+                Span<int> chosen = experts.Row(t).Span<int>();
+                Router.Score(scores, routing.Scoring);
+                Router.Choose(scores, bias.Span<float>(), chosen);
+                Router.Weigh(scores, chosen, routing.Normalize, routing.Factor, weights.Row(t).Span<float>());
+            }
+        }
+    }
+
+    private readonly struct HashJob(
+        Tensor logits, Tensor table, Tensor ids, RoutingOperand routing, Tensor experts, Tensor weights) : IRangeJob
+    {
+        public void Run(int first, int count, int worker)
+        {
+            ReadOnlySpan<int> tokens = ids.Span<int>();
+            for (int t = first; t < first + count; t++)
+            {
+                Span<float> scores = logits.Row(t).Span<float>();
+                Span<int> chosen = experts.Row(t).Span<int>();
+                Router.Score(scores, routing.Scoring);
+                table.Row(tokens[t]).Span<int>().CopyTo(chosen);
+                Router.Weigh(scores, chosen, routing.Normalize, routing.Factor, weights.Row(t).Span<float>());
+            }
+        }
+    }
+
+    // One panel of one expert: 32 hidden units of all its rows.
+    private readonly struct GateUpJob(ExpertGroups groups, Tensor inputs, float limit, Tensor products, Scratch[] scratch) : IRangeJob
+    {
+        public void Run(int first, int count, int worker)
+        {
+            for (int item = first; item < first + count; item++)
+            {
+                ExpertGroup group = groups.Find(item, down: false, out int panel);
+                WeightMatrix gate = group.Expert.Gate, up = group.Expert.Up;
+                int size = group.Rows * Tile.Width;
+                Span<float> floats = scratch[worker].Floats((2 * size) + Kernels.MatMul.ScratchFloats);
+                Span<float> gates = floats[..size], ups = floats.Slice(size, size), widened = floats.Slice(2 * size, Kernels.MatMul.ScratchFloats);
+                ReadOnlySpan<float> x = inputs.Slice(group.FirstPair, group.Rows).Span<float>();
+                Kernels.MatMul.RunPanel(gate.Format, gate.Panel(group.Matrix, panel), gate.Columns, x, inputs.Columns, gates, widened);
+                Kernels.MatMul.RunPanel(up.Format, up.Panel(group.Matrix, panel), up.Columns, x, inputs.Columns, ups, widened);
+                int column = panel * Tile.Width, valid = Math.Min(Tile.Width, gate.Rows - column);
+                for (int r = 0; r < group.Rows; r++)
+                {
+                    Kernels.SwiGlu.Run(
+                        gates.Slice(r * Tile.Width, valid), ups.Slice(r * Tile.Width, valid), limit, groups.WeightOf(group.FirstPair + r),
+                        products.Row(group.FirstPair + r).Span<float>().Slice(column, valid));
+                }
+            }
+        }
+    }
+
+    private readonly struct DownJob(ExpertGroups groups, Tensor products, Tensor outputs, Scratch[] scratch) : IRangeJob
+    {
+        public void Run(int first, int count, int worker)
+        {
+            for (int item = first; item < first + count; item++)
+            {
+                ExpertGroup group = groups.Find(item, down: true, out int panel);
+                WeightMatrix down = group.Expert.Down;
+                int size = group.Rows * Tile.Width;
+                Span<float> floats = scratch[worker].Floats(size + Kernels.MatMul.ScratchFloats);
+                Span<float> acc = floats[..size];
+                ReadOnlySpan<float> x = products.Slice(group.FirstPair, group.Rows).Span<float>();
+                Kernels.MatMul.RunPanel(
+                    down.Format, down.Panel(group.Matrix, panel), down.Columns, x, products.Columns, acc, floats.Slice(size, Kernels.MatMul.ScratchFloats));
+                int column = panel * Tile.Width;
+                Span<float> y = outputs.Slice(group.FirstPair, group.Rows).Span<float>();
+                Kernels.MatMul.Store(acc, Math.Min(Tile.Width, down.Rows - column), y, outputs.Columns, column);
+            }
+        }
+    }
+
+    private readonly struct SumJob(ExpertGroups groups, Tensor outputs, Tensor y) : IRangeJob
+    {
+        public void Run(int first, int count, int worker)
+        {
+            for (int t = first; t < first + count; t++)
+            {
+                ReadOnlySpan<int> pairs = groups.PairsOf(t);
+                Span<float> sum = y.Row(t).Span<float>();
+                outputs.Row(pairs[0]).Span<float>().CopyTo(sum);
+                foreach (int pair in pairs[1..])
+                {
+                    Rows.Add(outputs.Row(pair).Span<float>(), sum);
+                }
+            }
+        }
+    }
+}

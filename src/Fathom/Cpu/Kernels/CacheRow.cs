@@ -1,0 +1,117 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using Fathom.Formats;
+using Fathom.Tensors;
+
+namespace Fathom.Cpu.Kernels;
+
+/// <summary>Rows of the cache, encoded and decoded. Decoding is exact, so a row that was rounded on the way in reads back as it was.</summary>
+internal static class CacheRow
+{
+    /// <param name="row">(<see cref="RowFormat.Dim"/>)</param>
+    /// <param name="format">layout</param>
+    /// <param name="bytes">(<see cref="RowFormat.Bytes"/>); overwritten</param>
+    public static void Encode(ReadOnlySpan<float> row, RowFormat format, Span<byte> bytes)
+    {
+        switch (format.Kind)
+        {
+            case RowKind.F32:
+                MemoryMarshal.AsBytes(row).CopyTo(bytes);
+                break;
+            case RowKind.Bf16:
+                Bf16Rows.Narrow(row, MemoryMarshal.Cast<byte, ushort>(bytes));
+                break;
+            case RowKind.Fp8WithBf16Rotary:
+                EncodeFp8(row, format, bytes);
+                break;
+            default:
+                EncodeFp4(row, bytes);
+                break;
+        }
+    }
+
+    /// <param name="bytes">(<see cref="RowFormat.Bytes"/>)</param>
+    /// <param name="format">layout</param>
+    /// <param name="row">(<see cref="RowFormat.Dim"/>); overwritten</param>
+    public static void Decode(ReadOnlySpan<byte> bytes, RowFormat format, Span<float> row)
+    {
+        switch (format.Kind)
+        {
+            case RowKind.F32:
+                MemoryMarshal.Cast<byte, float>(bytes).CopyTo(row);
+                break;
+            case RowKind.Bf16:
+                Bf16Rows.Widen(MemoryMarshal.Cast<byte, ushort>(bytes), row);
+                break;
+            case RowKind.Fp8WithBf16Rotary:
+                DecodeFp8(bytes, format, row);
+                break;
+            default:
+                DecodeFp4(bytes, row);
+                break;
+        }
+    }
+
+    // Codes of the non-rotary part, the rotary part in bfloat16, a scale per block, padding.
+    private static void EncodeFp8(ReadOnlySpan<float> row, RowFormat format, Span<byte> bytes)
+    {
+        int plain = format.NonRotaryDim, scales = plain + (2 * format.RotaryDim);
+        for (int i = 0; i < plain; i += RowFormat.Fp8Block)
+        {
+            int count = Math.Min(RowFormat.Fp8Block, plain - i);
+            bytes[scales++] = Fp8E4M3.QuantizeBlock(row.Slice(i, count), bytes.Slice(i, count));
+        }
+        bytes[scales..].Clear();
+        Bf16Rows.Narrow(row[plain..], MemoryMarshal.Cast<byte, ushort>(bytes.Slice(plain, 2 * format.RotaryDim)));
+    }
+
+    private static void DecodeFp8(ReadOnlySpan<byte> bytes, RowFormat format, Span<float> row)
+    {
+        int plain = format.NonRotaryDim, scales = plain + (2 * format.RotaryDim);
+        for (int block = 0; block < plain; block += RowFormat.Fp8Block)
+        {
+            float scale = Ue8m0.Decode(bytes[scales++]);
+            int end = Math.Min(block + RowFormat.Fp8Block, plain), i = block;
+            for (; i + 16 <= end; i += 16)
+            {
+                (Widening.E4M3(Vector128.Create(bytes[i..])) * scale).CopyTo(row[i..]);
+            }
+            for (; i < end; i++)
+            {
+                row[i] = Fp8E4M3.Decode(bytes[i]) * scale;
+            }
+        }
+        Bf16Rows.Widen(MemoryMarshal.Cast<byte, ushort>(bytes.Slice(plain, 2 * format.RotaryDim)), row[plain..]);
+    }
+
+    // Pairs, the even element in the low nibble, then a scale per block.
+    private static void EncodeFp4(ReadOnlySpan<float> row, Span<byte> bytes)
+    {
+        Span<byte> codes = stackalloc byte[RowFormat.Fp4Block];
+        int scales = (row.Length + 1) / 2;
+        bytes.Clear();
+        for (int i = 0; i < row.Length; i += RowFormat.Fp4Block)
+        {
+            int count = Math.Min(RowFormat.Fp4Block, row.Length - i);
+            bytes[scales++] = Fp4E2M1.QuantizeBlock(row.Slice(i, count), codes);
+            for (int j = 0; j < count; j++)
+            {
+                bytes[(i + j) / 2] |= (byte)(codes[j] << (j % 2 * 4));
+            }
+        }
+    }
+
+    private static void DecodeFp4(ReadOnlySpan<byte> bytes, Span<float> row)
+    {
+        int scales = (row.Length + 1) / 2;
+        for (int i = 0; i < row.Length; i += RowFormat.Fp4Block)
+        {
+            float scale = Ue8m0.Decode(bytes[scales++]);
+            int end = Math.Min(i + RowFormat.Fp4Block, row.Length);
+            for (int j = i; j < end; j++)
+            {
+                row[j] = Fp4E2M1.Decode((bytes[j / 2] >> (j % 2 * 4)) & 15) * scale;
+            }
+        }
+    }
+}

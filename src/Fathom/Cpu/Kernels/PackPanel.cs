@@ -1,0 +1,102 @@
+using System.Runtime.InteropServices;
+using Fathom.Tensors;
+
+namespace Fathom.Cpu.Kernels;
+
+/// <summary>Rearranges 32 rows of a checkpoint's matrix into one panel (see <see cref="WeightMatrix"/>). Runs once, at loading.</summary>
+internal static class PackPanel
+{
+    private const int Lanes = 16;
+
+    /// <summary>Rows of singles.</summary>
+    /// <param name="rows">(count, K)</param>
+    /// <param name="count">rows present, at most 32</param>
+    /// <param name="panel">zeroed</param>
+    public static void F32(ReadOnlySpan<float> rows, int count, Span<byte> panel)
+    {
+        Span<float> target = MemoryMarshal.Cast<byte, float>(panel);
+        int columns = rows.Length / count;
+        for (int r = 0; r < count; r++)
+        {
+            for (int k = 0; k < columns; k++)
+            {
+                target[(k * WeightMatrix.PanelRows) + r] = rows[(r * columns) + k];
+            }
+        }
+    }
+
+    /// <summary>Rows of bfloat16: row r in the lower half of word r, row r + 16 in the upper.</summary>
+    public static void Bf16(ReadOnlySpan<ushort> rows, int count, Span<byte> panel)
+    {
+        Span<ushort> target = MemoryMarshal.Cast<byte, ushort>(panel);
+        int columns = rows.Length / count;
+        for (int r = 0; r < count; r++)
+        {
+            int place = ((r % Lanes) * 2) + (r / Lanes);
+            for (int k = 0; k < columns; k++)
+            {
+                target[(k * WeightMatrix.PanelRows) + place] = rows[(r * columns) + k];
+            }
+        }
+    }
+
+    /// <summary>Rows of FP8 codes with a scale per 128 × 128 values.</summary>
+    /// <param name="rows">(count, K) codes</param>
+    /// <param name="count">rows present, at most 32</param>
+    /// <param name="scales">(⌈N/128⌉, ⌈K/128⌉)</param>
+    /// <param name="firstRow">row of the scaled matrix that <paramref name="rows"/> begins at</param>
+    /// <param name="panel">zeroed</param>
+    public static void Fp8(ReadOnlySpan<byte> rows, int count, ReadOnlySpan<byte> scales, int firstRow, Span<byte> panel)
+    {
+        const int Block = WeightMatrix.Fp8Block;
+        int columns = rows.Length / count;
+        int scaleColumns = (columns + Block - 1) / Block;
+        int offset = 0;
+        for (int block = 0; block < scaleColumns; block++)
+        {
+            int first = block * Block, end = Math.Min(columns, first + Block);
+            for (int r = 0; r < count; r++)
+            {
+                panel[offset + r] = scales[((firstRow + r) / Block * scaleColumns) + block];
+            }
+            offset += WeightMatrix.PanelRows;
+            for (int k = first; k < end; k++, offset += WeightMatrix.PanelRows)
+            {
+                for (int r = 0; r < count; r++)
+                {
+                    panel[offset + r] = rows[(r * columns) + k];
+                }
+            }
+        }
+    }
+
+    /// <summary>Rows of FP4 pairs with a scale per 32 columns of a row.</summary>
+    /// <param name="rows">(count, K/2) pairs, the even column in the low nibble</param>
+    /// <param name="count">rows present, at most 32</param>
+    /// <param name="scales">(count, ⌈K/32⌉), the same rows</param>
+    /// <param name="panel">zeroed</param>
+    public static void Fp4(ReadOnlySpan<byte> rows, int count, ReadOnlySpan<byte> scales, Span<byte> panel)
+    {
+        const int Block = WeightMatrix.Fp4Block;
+        int pairs = rows.Length / count, columns = pairs * 2;
+        int scaleColumns = (columns + Block - 1) / Block;
+        int offset = 0;
+        for (int block = 0; block < scaleColumns; block++)
+        {
+            int first = block * Block, end = Math.Min(columns, first + Block);
+            for (int r = 0; r < count; r++)
+            {
+                panel[offset + r] = scales[(r * scaleColumns) + block];
+            }
+            offset += WeightMatrix.PanelRows;
+            for (int k = first; k < end; k++, offset += Lanes)
+            {
+                for (int r = 0; r < count; r++)
+                {
+                    int code = (rows[(r * pairs) + (k / 2)] >> (k % 2 * 4)) & 15;
+                    panel[offset + (r % Lanes)] |= (byte)(code << (r / Lanes * 4));
+                }
+            }
+        }
+    }
+}

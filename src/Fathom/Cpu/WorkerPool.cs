@@ -1,0 +1,219 @@
+using System.Diagnostics;
+
+namespace Fathom.Cpu;
+
+/// <summary>Work on a range of independent items. A struct, so that handing it over allocates nothing.</summary>
+internal interface IRangeJob
+{
+    /// <summary>Does items <paramref name="first"/> … <paramref name="first"/> + <paramref name="count"/>.</summary>
+    /// <param name="first">first item</param>
+    /// <param name="count">number of items</param>
+    /// <param name="worker">0 … threads − 1; no two calls at a time have the same</param>
+    void Run(int first, int count, int worker);
+}
+
+/// <summary>
+/// The engine's only parallelism: a fixed set of threads that share out the items of one job after another. Only one thread may call
+/// <see cref="Run"/>. Which worker does an item is left to chance, so a job must compute each item from that item alone.
+/// </summary>
+internal sealed class WorkerPool : IDisposable
+{
+    // About 20 µs: longer than the gap between two operations of a forward pass, shorter than a scheduler's time slice.
+    private const int SpinsBeforeParking = 2_000;
+
+    // Multiply-adds in about 4 µs, which is what waking another thread costs.
+    private const long WorkBeforeSharing = 100_000;
+
+    private readonly Thread[] _threads;
+    private readonly object _gate = new();
+    private readonly Dictionary<Type, Runner> _runners = [];
+    private Runner? _runner;
+    private int _generation;
+    private int _busy;
+    private int _parked;
+    private bool _stopping;
+
+    /// <summary>Starts <paramref name="threads"/> − 1 threads; the caller of <see cref="Run"/> is the remaining one.</summary>
+    public WorkerPool(int threads)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
+        Threads = threads;
+        _threads = new Thread[threads - 1];
+        for (int i = 0; i < _threads.Length; i++)
+        {
+            int worker = i + 1;
+            _threads[i] = new Thread(() => Work(worker)) { IsBackground = true, Name = $"fathom-{worker}" };
+            _threads[i].Start();
+        }
+    }
+
+    /// <summary>Threads that share the work, the caller included.</summary>
+    public int Threads { get; }
+
+    /// <summary>Does all <paramref name="count"/> items and returns when they are done.</summary>
+    /// <param name="count">number of items</param>
+    /// <param name="chunk">items handed out at a time</param>
+    /// <param name="job">the work</param>
+    public void Run<TJob>(int count, int chunk, in TJob job) where TJob : struct, IRangeJob
+    {
+        Debug.Assert(count >= 0 && chunk >= 1);
+        if (Threads == 1 || count <= chunk)
+        {
+            if (count > 0)
+            {
+                job.Run(0, count, 0);
+            }
+            return;
+        }
+        if (!_runners.TryGetValue(typeof(TJob), out Runner? runner))
+        {
+            _runners[typeof(TJob)] = runner = new Runner<TJob>();
+        }
+        var typed = (Runner<TJob>)runner;
+        typed.Job = job;
+        typed.Begin(count, chunk);
+        Start(typed);
+        typed.Run(0);
+        Finish();
+        typed.Job = default;
+        typed.Throw();
+    }
+
+    /// <summary>
+    /// Items to hand out at a time: several pieces to a thread so that a late thread does less, but no piece so small that handing it
+    /// over costs more than doing it.
+    /// </summary>
+    /// <param name="count">number of items</param>
+    /// <param name="work">multiply-adds of one item, roughly</param>
+    public int Chunk(int count, long work)
+    {
+        int smallest = (int)Math.Min(int.MaxValue, (WorkBeforeSharing + work - 1) / Math.Max(1, work));
+        return Math.Max(Math.Max(1, count / (Threads * 4)), smallest);
+    }
+
+    /// <summary>Stops the threads.</summary>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _stopping = true;
+            Monitor.PulseAll(_gate);
+        }
+        foreach (Thread thread in _threads)
+        {
+            thread.Join();
+        }
+    }
+
+    // Ordering: _runner and the job are written before the generation (a release by Volatile.Write inside the lock's fences); a worker
+    // reads the generation first (acquire). _busy is decremented after a worker's last item (full fence); Finish reads it with acquire.
+    private void Start(Runner runner)
+    {
+        _runner = runner;
+        Volatile.Write(ref _busy, _threads.Length);
+        lock (_gate)
+        {
+            Volatile.Write(ref _generation, unchecked(_generation + 1));
+            if (_parked > 0)
+            {
+                Monitor.PulseAll(_gate);
+            }
+        }
+    }
+
+    private void Finish()
+    {
+        var spinner = new SpinWait();
+        while (Volatile.Read(ref _busy) != 0)
+        {
+            spinner.SpinOnce(sleep1Threshold: -1);
+        }
+    }
+
+    private void Work(int worker)
+    {
+        int seen = 0;
+        while (WaitForGeneration(seen))
+        {
+            seen = Volatile.Read(ref _generation);
+            _runner!.Run(worker);
+            Interlocked.Decrement(ref _busy);
+        }
+    }
+
+    private bool WaitForGeneration(int seen)
+    {
+        for (int i = 0; i < SpinsBeforeParking; i++)
+        {
+            if (Volatile.Read(ref _generation) != seen)
+            {
+                return true;
+            }
+            Thread.SpinWait(8);
+        }
+        lock (_gate)
+        {
+            _parked++;
+            while (_generation == seen && !_stopping)
+            {
+                Monitor.Wait(_gate);
+            }
+            _parked--;
+            return _generation != seen;
+        }
+    }
+
+    private abstract class Runner
+    {
+        private int _count;
+        private int _chunk;
+        private int _next;
+        private Exception? _failure;
+
+        public void Begin(int count, int chunk)
+        {
+            _count = count;
+            _chunk = chunk;
+            _failure = null;
+            Volatile.Write(ref _next, 0);
+        }
+
+        public void Run(int worker)
+        {
+            try
+            {
+                for (int first = Claim(); first < _count; first = Claim())
+                {
+                    RunItems(first, Math.Min(_chunk, _count - first), worker);
+                }
+            }
+            catch (Exception failure) when (worker >= 0)
+            {
+                // Rethrown on the caller's thread: a worker that dies would leave the caller waiting.
+                _failure = failure;
+                Volatile.Write(ref _next, _count);
+            }
+        }
+
+        public void Throw()
+        {
+            if (_failure is { } failure)
+            {
+                _failure = null;
+                System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
+            }
+        }
+
+        protected abstract void RunItems(int first, int count, int worker);
+
+        // At most (threads + 1) · chunk beyond the count, which stays far below 2³¹.
+        private int Claim() => Interlocked.Add(ref _next, _chunk) - _chunk;
+    }
+
+    private sealed class Runner<TJob> : Runner where TJob : struct, IRangeJob
+    {
+        public TJob Job;
+
+        protected override void RunItems(int first, int count, int worker) => Job.Run(first, count, worker);
+    }
+}

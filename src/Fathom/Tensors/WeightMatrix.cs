@@ -1,0 +1,89 @@
+namespace Fathom.Tensors;
+
+/// <summary>How the values of a packed weight matrix are stored.</summary>
+public enum WeightFormat
+{
+    /// <summary>Single precision.</summary>
+    F32,
+
+    /// <summary>bfloat16.</summary>
+    Bf16,
+
+    /// <summary>FP8 e4m3 with a power-of-two scale per output row and <see cref="WeightMatrix.Fp8Block"/> columns.</summary>
+    Fp8,
+
+    /// <summary>FP4 e2m1 with a power-of-two scale per output row and <see cref="WeightMatrix.Fp4Block"/> columns.</summary>
+    Fp4,
+}
+
+/// <summary>
+/// A stack of equal matrices W (N, K) in the one packed layout: panels of 32 output rows, and within a panel K in sequence, so that a
+/// product streams through memory once. Block formats put 32 scale bytes in front of each block of columns. Owns nothing.
+/// </summary>
+/// <remarks>
+/// Per column k of a panel: F32 32 singles; BF16 sixteen 32-bit words, row i below row i + 16; FP8 32 codes; FP4 sixteen bytes, row i in
+/// the low and row i + 16 in the high nibble. Rows beyond N are zero. Matrices of a stack begin on a page.
+/// </remarks>
+public sealed record WeightMatrix(Storage Storage, WeightFormat Format, int Count, int Rows, int Columns)
+{
+    /// <summary>Output rows in a panel.</summary>
+    public const int PanelRows = 32;
+
+    /// <summary>Columns that share an FP8 scale.</summary>
+    public const int Fp8Block = 128;
+
+    /// <summary>Columns that share an FP4 scale.</summary>
+    public const int Fp4Block = 32;
+
+    private const int Page = 4096;
+
+    /// <summary>Panels of one matrix.</summary>
+    public int Panels => (Rows + PanelRows - 1) / PanelRows;
+
+    /// <summary>Bytes of one panel.</summary>
+    public int PanelBytes => BytesOfPanel(Format, Columns);
+
+    /// <summary>Bytes from one matrix of the stack to the next.</summary>
+    public long MatrixBytes => BytesOfMatrix(Format, Rows, Columns);
+
+    /// <summary>Bytes of a stack, for whoever allocates it.</summary>
+    public static long BytesOfStack(WeightFormat format, int count, int rows, int columns) =>
+        count * BytesOfMatrix(format, rows, columns);
+
+    /// <summary>Panel <paramref name="panel"/> of matrix <paramref name="matrix"/>, in host memory.</summary>
+    internal Span<byte> Panel(int matrix, int panel) =>
+        ((HostStorage)Storage).Span((matrix * MatrixBytes) + ((long)panel * PanelBytes), PanelBytes);
+
+    private static long BytesOfMatrix(WeightFormat format, int rows, int columns)
+    {
+        long bytes = (long)((rows + PanelRows - 1) / PanelRows) * BytesOfPanel(format, columns);
+        return (bytes + Page - 1) / Page * Page;
+    }
+
+    private static int BytesOfPanel(WeightFormat format, int columns) => format switch
+    {
+        WeightFormat.F32 => checked(columns * PanelRows * 4),
+        WeightFormat.Bf16 => checked(columns * PanelRows * 2),
+        WeightFormat.Fp8 => checked((columns * PanelRows) + ((columns + Fp8Block - 1) / Fp8Block * PanelRows)),
+        _ => checked((columns * PanelRows / 2) + ((columns + Fp4Block - 1) / Fp4Block * PanelRows)),
+    };
+}
+
+/// <summary>
+/// A matrix as a checkpoint stores it: values (N, K), or (N, K/2) pairs for FP4, and for block formats the scales, one per 128 × 128
+/// values for FP8, one per 1 × 32 for FP4.
+/// </summary>
+/// <param name="Values">the values; <see cref="Tensor.Rows"/> may be more than this matrix's</param>
+/// <param name="Scales">the scales, or none</param>
+/// <param name="FirstRow">this matrix's first row within <paramref name="Values"/></param>
+/// <param name="Rows">N</param>
+public readonly record struct RawMatrix(Tensor Values, Tensor Scales, int FirstRow, int Rows)
+{
+    /// <summary>All rows of <paramref name="values"/>.</summary>
+    public RawMatrix(Tensor values, Tensor scales) : this(values, scales, 0, values.Rows)
+    {
+    }
+
+    /// <summary>K.</summary>
+    public int Columns => Values.Type == DType.Fp4E2M1Pair ? Values.Columns * 2 : Values.Columns;
+}
