@@ -67,7 +67,7 @@ public sealed partial class Checkpoint : IDisposable
     public bool TryGet(string name, [NotNullWhen(true)] out TensorEntry? entry)
     {
         entry = null;
-        return _owners.TryGetValue(name, out Safetensors? file) && file.TryGet(name, out entry);
+        return _owners.TryGetValue(name, out Safetensors? file) && file.TryGet(name, Contains, out entry);
     }
 
     /// <summary>The tensor of this name.</summary>

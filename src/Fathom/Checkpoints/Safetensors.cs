@@ -59,7 +59,13 @@ public sealed class Safetensors : IDisposable
 
     /// <summary>The tensor of this name, if the file has it.</summary>
     /// <exception cref="CheckpointException">the tensor is there but in a format we don't read</exception>
-    public bool TryGet(string name, [NotNullWhen(true)] out TensorEntry? entry)
+    public bool TryGet(string name, [NotNullWhen(true)] out TensorEntry? entry) => TryGet(name, Contains, out entry);
+
+    /// <summary>Closes the mapping; entries and their tensors must not be used afterwards.</summary>
+    public void Dispose() => _storage.Dispose();
+
+    /// <summary>As the public method, for a file that is one shard of several: the scale may be in another.</summary>
+    internal bool TryGet(string name, Func<string, bool> containsScale, [NotNullWhen(true)] out TensorEntry? entry)
     {
         ObjectDisposedException.ThrowIf(_storage.IsDisposed, this);
         entry = null;
@@ -68,18 +74,15 @@ public sealed class Safetensors : IDisposable
             return false;
         }
         // Bytes are packed FP4 only as a matrix, or a stack of them, with scales; I8 by itself would be another quantiser's.
-        bool hasScale = record.Shape.Length >= 2 && ScaleNames(name).Any(Contains);
+        bool hasScale = record.Shape.Length >= 2 && ScaleNames(name).Any(containsScale);
         DType type = ElementFormat.Read(record.Format, hasScale) ?? throw new CheckpointException(
             $"{name}: expected one of {ElementFormat.Readable}, found {record.Format} ({string.Join(", ", record.Shape)}) in {Path}. Convert the tensor to F32 or BF16.");
         entry = new TensorEntry(record, type, Path, _storage, _dataOffset + record.Begin);
         return true;
     }
 
-    /// <summary>Closes the mapping; entries and their tensors must not be used afterwards.</summary>
-    public void Dispose() => _storage.Dispose();
-
     /// <summary>The names that the scale of a weight can have.</summary>
-    internal static IEnumerable<string> ScaleNames(string weight)
+    private static IEnumerable<string> ScaleNames(string weight)
     {
         const string Suffix = ".weight";
         if (weight.EndsWith(Suffix, StringComparison.Ordinal))
