@@ -29,7 +29,7 @@ public enum RoutingKind
 public sealed record LayerPlan
 {
     /// <summary>The ratio at which CSA begins to overlap its windows and to select (§2.3 of the report).</summary>
-    private const int CsaRatio = 4;
+    internal const int CsaRatio = 4;
 
     /// <summary>Index of the layer; MTP blocks follow the main layers.</summary>
     public required int Layer { get; init; }

@@ -16,7 +16,7 @@ public enum ScoringFunction
 /// <summary>
 /// The shape of a DeepSeek-V4 model: config.json as a record, checked once, at the door. Comments give the paper's letters.
 /// </summary>
-public sealed record ModelConfig
+public sealed partial record ModelConfig
 {
     /// <summary>Width of one residual stream, d.</summary>
     public required int HiddenSize { get; init; }

@@ -1,0 +1,31 @@
+namespace Fathom.Formats;
+
+/// <summary>One-byte power-of-two scales, 2^(e − 127); 255 is NaN. Stateless; may be called from any thread.</summary>
+public static class Ue8m0
+{
+    /// <summary>The code of NaN.</summary>
+    public const byte NaN = 255;
+
+    private const int MantissaBits = 23;
+    private const uint MantissaMask = (1u << MantissaBits) - 1;
+
+    /// <summary>The exact value of a code. Code 0 is 2^-127, a subnormal single.</summary>
+    public static float Decode(byte code) => code switch
+    {
+        0 => BitConverter.UInt32BitsToSingle(1u << (MantissaBits - 1)),
+        NaN => float.NaN,
+        _ => BitConverter.UInt32BitsToSingle((uint)code << MantissaBits),
+    };
+
+    /// <summary>
+    /// The block-scale rule of the released kernels: the exponent field of <paramref name="z"/>, one more if any mantissa bit is set,
+    /// so 2^⌈log₂ z⌉ for every normal z. Infinity and NaN give <see cref="NaN"/>; the sign is ignored.
+    /// </summary>
+    public static byte ScaleFor(float z)
+    {
+        uint bits = BitConverter.SingleToUInt32Bits(z) & int.MaxValue;
+        uint exponent = bits >> MantissaBits;
+        uint roundUp = (bits & MantissaMask) != 0 ? 1u : 0u;
+        return (byte)Math.Min(exponent + roundUp, NaN);
+    }
+}
