@@ -1,17 +1,6 @@
+using Fathom.Devices;
+
 namespace Fathom.Model;
-
-/// <summary>How router logits become expert scores.</summary>
-public enum ScoringFunction
-{
-    /// <summary>√softplus(ℓ): DeepSeek-V4.</summary>
-    SqrtSoftplus,
-
-    /// <summary>σ(ℓ).</summary>
-    Sigmoid,
-
-    /// <summary>softmax over all experts.</summary>
-    Softmax,
-}
 
 /// <summary>
 /// The shape of a DeepSeek-V4 model: config.json as a record, checked once, at the door. Comments give the paper's letters.
