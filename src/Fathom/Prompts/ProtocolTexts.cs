@@ -29,7 +29,8 @@ internal static class ProtocolTexts
     {
         string resource = $"Fathom.Prompts.Protocol.{name}.txt";
         using Stream stream = typeof(ProtocolTexts).Assembly.GetManifestResourceStream(resource)
-            ?? throw new InvalidOperationException($"The resource {resource} is missing from the Fathom assembly; was it trimmed or built without Prompts/Protocol?");
+            ?? throw new InvalidOperationException(
+                $"Fathom.dll: expected the embedded resource {resource}, found none; was it built without Prompts/Protocol?");
         using var reader = new StreamReader(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true));
         return reader.ReadToEnd();
     }

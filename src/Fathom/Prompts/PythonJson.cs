@@ -38,6 +38,7 @@ internal abstract record PythonJson
 
     /// <summary>Reads one JSON value that fills the whole text.</summary>
     /// <exception cref="FormatException">The text is not JSON; the message says where and what was expected.</exception>
+    /// <exception cref="PromptException">It is nested too deep for our stack.</exception>
     public static PythonJson Parse(string json) => new PythonJsonReader(json).ReadWhole();
 
     /// <summary>The value as json.dumps(value, ensure_ascii=False) writes it.</summary>
@@ -54,6 +55,16 @@ internal abstract record PythonJson
         var output = new StringBuilder(text.Length + 2);
         WriteText(text, output);
         return output.ToString();
+    }
+
+    /// <summary>The start of a text in quotes, for errors: the whole may be megabytes long and hostile.</summary>
+    public static string QuoteStart(string text)
+    {
+        const int CharactersMax = 60;
+        if (text.Length <= CharactersMax)
+            return Quote(text);
+        int length = char.IsHighSurrogate(text[CharactersMax - 1]) ? CharactersMax - 1 : CharactersMax;
+        return Quote(text[..length]) + "…";
     }
 
     /// <summary>A double as Python's repr spells it: shortest digits that round-trip, an exponent below 1e-4 and from 1e16 on.</summary>

@@ -9,7 +9,7 @@ namespace Fathom.Prompts;
 /// </summary>
 internal ref struct PythonJsonReader(string json)
 {
-    /// <summary>Our own limit: Python's depends on its stack. Deeper text is refused rather than risking ours.</summary>
+    /// <summary>Our own limit: Python's depends on its stack. Deeper text is an error even where text that is not JSON would pass.</summary>
     public const int DepthMax = 500;
 
     /// <summary>Python's default limit for the conversion of an integer.</summary>
@@ -59,7 +59,7 @@ internal ref struct PythonJsonReader(string json)
     private static PythonJson Nested(ref PythonJsonReader reader, Read read)
     {
         if (++reader._depth > DepthMax)
-            throw new FormatException($"at character {reader._at}: nested deeper than {DepthMax}");
+            throw new PromptException($"JSON: expected at most {DepthMax} levels, found more at character {reader._at}; flatten the value.");
         PythonJson value = read(ref reader);
         reader._depth--;
         return value;

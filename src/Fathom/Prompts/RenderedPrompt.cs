@@ -60,7 +60,9 @@ public sealed class RenderedPrompt
 /// <summary>A stretch of a prompt with one origin.</summary>
 /// <param name="Text">The text; never empty.</param>
 /// <param name="Kind">Who wrote it.</param>
-/// <param name="Message">Index into <see cref="Conversation.Messages"/> of the message it renders; null for BOS, the effort text and fill-in-the-middle prompts.</param>
+/// <param name="Message">
+/// Index into <see cref="Conversation.Messages"/> of the message it renders; null for BOS, the effort text and fill-in-the-middle prompts.
+/// </param>
 public readonly record struct PromptSpan(string Text, SpanKind Kind, int? Message);
 
 /// <summary>Who wrote a span.</summary>

@@ -25,7 +25,8 @@ public sealed class ReplyParser
 
     /// <summary>A parser for one reply.</summary>
     /// <param name="thinking">
-    /// Thinking when the prompt ended with the opening think marker; chat otherwise, also where the reply continues an open assistant turn or answers a quick task.
+    /// Thinking when the prompt ended with the opening think marker; chat otherwise, also where the reply continues an open assistant turn or
+    /// answers a quick task.
     /// </param>
     public ReplyParser(ThinkingMode thinking)
     {

@@ -81,7 +81,7 @@ internal sealed class ToolCallReader(TextWindow window)
         if (!TryReadUntil(InvokeOpen, BlockClose, out string before, out string stop))
             return isFinal ? CutOff() : new Result.More();
         if (before != TagEnd)
-            return Broken(before, stop, $"only a line end between the tags of the block, found {PythonJson.Quote(before)}");
+            return Broken(before, stop, $"only a line end between the tags of the block, found {PythonJson.QuoteStart(before)}");
         if (stop == BlockClose)
             return Finish(new Result.BlockEnd());
         _expected = Expected.Name;
@@ -97,8 +97,9 @@ internal sealed class ToolCallReader(TextWindow window)
         const string NameStart = "name=\"";
         string tag = head.TrimStart();
         string body = tag.EndsWith(NameEnd + "\n", StringComparison.Ordinal) ? tag[..^1] : tag;
-        if (!body.StartsWith(NameStart, StringComparison.Ordinal) || !body.EndsWith(NameEnd, StringComparison.Ordinal) || body.Length < NameStart.Length + NameEnd.Length)
-            return Broken(head, stop, $"name=\"…\" in a call, found {PythonJson.Quote(head)}");
+        bool isName = body.StartsWith(NameStart, StringComparison.Ordinal) && body.EndsWith(NameEnd, StringComparison.Ordinal);
+        if (!isName || body.Length < NameStart.Length + NameEnd.Length)
+            return Broken(head, stop, $"name=\"…\" in a call, found {PythonJson.QuoteStart(head)}");
         _name = body[NameStart.Length..^NameEnd.Length];
         _parameters.Clear();
         return Follow(stop);
@@ -109,9 +110,9 @@ internal sealed class ToolCallReader(TextWindow window)
         if (!TryReadUntil(ParameterClose, null, out string body, out string stop))
             return isFinal ? CutOff() : new Result.More();
         if (!TrySplitParameter(body, out string name, out string value))
-            return Broken(body, stop, $"name=\"…\" string=\"true|false\" and a value in a parameter of {_name}, found {PythonJson.Quote(body)}");
+            return Broken(body, stop, $"name=\"…\" string=\"true|false\" and a value in a parameter of {_name}, found {PythonJson.QuoteStart(body)}");
         if (_parameters.Exists(parameter => parameter.Name == name))
-            return Broken(body, stop, $"each parameter of {_name} once, found {PythonJson.Quote(name)} twice");
+            return Broken(body, stop, $"each parameter of {_name} once, found {PythonJson.QuoteStart(name)} twice");
         _parameters.Add((name, value));
         _expected = Expected.AfterParameter;
         return null;
@@ -121,7 +122,7 @@ internal sealed class ToolCallReader(TextWindow window)
     {
         if (!TryReadUntil(ParameterOpen, InvokeClose, out string before, out string stop))
             return isFinal ? CutOff() : new Result.More();
-        return before == TagEnd ? Follow(stop) : Broken(before, stop, $"a line end after a parameter of {_name}, found {PythonJson.Quote(before)}");
+        return before == TagEnd ? Follow(stop) : Broken(before, stop, $"a line end after a parameter of {_name}, found {PythonJson.QuoteStart(before)}");
     }
 
     private Result.Call? Follow(string stop)

@@ -71,7 +71,8 @@ internal static class ToolCallText
             return new() { ["arguments"] = new PythonJson.Text(call.Arguments) };
         }
         return value is PythonJson.Map map ? map.Entries : throw new PromptException(
-            $"{output.Where}.tool_calls[{index}] ({call.Name}): expected arguments to be a JSON object, found {Shorten(call.Arguments)}; wrap the values in an object.");
+            $"{output.Where}.tool_calls[{index}] ({call.Name}): expected arguments to be a JSON object, found {PythonJson.QuoteStart(call.Arguments)}; "
+            + "wrap the values in an object.");
     }
 
     private static PythonJson Schema(PromptWriter output, string what, string json)
@@ -82,9 +83,8 @@ internal static class ToolCallText
         }
         catch (FormatException e)
         {
-            throw new PromptException($"{output.Where}.{what}: expected JSON, found {Shorten(json)} ({e.Message}); check how the schema was written.", e);
+            throw new PromptException(
+                $"{output.Where}.{what}: expected JSON, found {PythonJson.QuoteStart(json)} ({e.Message}); check how the schema was written.", e);
         }
     }
-
-    private static string Shorten(string text) => text.Length <= 60 ? $"«{text}»" : $"«{text[..60]}…»";
 }

@@ -8,9 +8,13 @@ namespace Fathom.Tests.Prompts;
 
 public class ProtocolTextsTests
 {
-    private static readonly JsonElement s_manifest = JsonDocument.Parse(File.ReadAllBytes(TestFiles.Path("tests", "data", "encoding", "manifest.json"))).RootElement;
+    private static readonly JsonElement s_manifest =
+        JsonDocument.Parse(File.ReadAllBytes(TestFiles.Path("tests", "data", "encoding", "manifest.json"))).RootElement;
 
     public static TheoryData<string> Names => [.. s_manifest.GetProperty("texts").EnumerateArray().Select(text => text.GetProperty("name").GetString()!)];
+
+    internal static string[] Tokens { get; } =
+        [.. typeof(ProtocolTokens).GetFields().Where(field => field.IsLiteral).Select(field => (string)field.GetRawConstantValue()!)];
 
     [Theory]
     [MemberData(nameof(Names))]
@@ -29,8 +33,7 @@ public class ProtocolTextsTests
     [Fact]
     public void Every_token_of_the_manifest_has_a_constant()
     {
-        HashSet<string> constants = [.. typeof(ProtocolTokens).GetFields().Where(field => field.IsLiteral).Select(field => (string)field.GetRawConstantValue()!)];
         foreach (JsonProperty token in s_manifest.GetProperty("tokens").EnumerateObject())
-            Assert.Contains(token.Value.GetProperty("text").GetString()!, constants);
+            Assert.Contains(token.Value.GetProperty("text").GetString()!, Tokens);
     }
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+using CsCheck;
 using Fathom.Prompts;
 using Xunit;
 
@@ -80,6 +82,17 @@ public class PythonJsonTests
         Assert.Contains("expected", Assert.Throws<FormatException>(() => PythonJson.Parse(json)).Message, StringComparison.Ordinal);
 
     [Fact]
+    public void Spells_every_double_so_that_it_reads_back() => Gen.Double.Where(double.IsFinite).Sample(
+        value => Assert.Equal(value, double.Parse(PythonJson.Spell(value), CultureInfo.InvariantCulture)), iter: 20_000);
+
+    [Fact]
+    public void Writing_is_stable() => Gen.Double.Where(double.IsFinite).Sample(value =>
+    {
+        string once = PythonJson.Parse(value.ToString("E16", CultureInfo.InvariantCulture)).Write();
+        Assert.Equal(once, PythonJson.Parse(once).Write());
+    }, iter: 5_000);
+
+    [Fact]
     public void Refuses_integers_that_Python_refuses_by_their_length()
     {
         Assert.Equal(4300, PythonJson.Parse(new string('7', 4300)).Write().Length);
@@ -90,6 +103,6 @@ public class PythonJsonTests
     public void Refuses_nesting_that_would_endanger_the_stack()
     {
         PythonJson.Parse(new string('[', 500) + new string(']', 500));
-        Assert.Throws<FormatException>(() => PythonJson.Parse(new string('[', 100_000)));
+        Assert.Throws<PromptException>(() => PythonJson.Parse(new string('[', 100_000)));
     }
 }

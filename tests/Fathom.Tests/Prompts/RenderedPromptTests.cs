@@ -5,8 +5,6 @@ namespace Fathom.Tests.Prompts;
 
 public class RenderedPromptTests
 {
-    private static readonly string[] s_tokens = [.. typeof(ProtocolTokens).GetFields().Where(field => field.IsLiteral).Select(field => (string)field.GetRawConstantValue()!)];
-
     public static TheoryData<string> Prompts => PromptEncoderTests.Prompts;
 
     [Theory]
@@ -27,9 +25,9 @@ public class RenderedPromptTests
         {
             Assert.NotEmpty(span.Text);
             if (span.Kind == SpanKind.Token)
-                Assert.Contains(span.Text, s_tokens);
+                Assert.Contains(span.Text, ProtocolTextsTests.Tokens);
             if (span.Kind == SpanKind.Protocol)
-                Assert.DoesNotContain(s_tokens, token => span.Text.Contains(token, StringComparison.Ordinal));
+                Assert.DoesNotContain(ProtocolTextsTests.Tokens, token => span.Text.Contains(token, StringComparison.Ordinal));
         }
     }
 
@@ -41,8 +39,9 @@ public class RenderedPromptTests
 
         Assert.Equal(3, prompt.Spans.Count(span => span == new PromptSpan(Hostile, SpanKind.Content, span.Message)));
         Assert.Equal(2, prompt.Spans.Count(span => span is { Kind: SpanKind.Token, Text: ProtocolTokens.User }));
-        Assert.DoesNotContain(prompt.Pieces(TokenMatching.ProtocolOnly), piece => piece.RecognizeAddedTokens && piece.Text.Length > ProtocolTokens.BeginOfSentence.Length);
-        Assert.Contains(prompt.Pieces(TokenMatching.ProtocolOnly), piece => piece.Text.Contains(Hostile, StringComparison.Ordinal) && !piece.RecognizeAddedTokens);
+        IReadOnlyList<PromptPiece> pieces = prompt.Pieces(TokenMatching.ProtocolOnly);
+        Assert.All(pieces, piece => Assert.Equal(piece.RecognizeAddedTokens, ProtocolTextsTests.Tokens.Contains(piece.Text)));
+        Assert.Equal(3, pieces.Count(piece => piece.Text.Contains(Hostile, StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -84,6 +83,24 @@ public class RenderedPromptTests
     }
 
     [Fact]
+    public void Tools_in_two_places_are_refused()
+    {
+        var tool = new Tool("{\"name\": \"f\"}");
+        var conversation = new Conversation { Messages = [new Message.System("s") { Tools = [tool] }] };
+        Assert.Same(conversation, conversation.WithTools([]));
+        Assert.Throws<PromptException>(() => conversation.WithTools([tool]));
+    }
+
+    [Theory]
+    [InlineData("{\"name\": }")]
+    [InlineData("")]
+    public void A_schema_that_is_not_JSON_is_refused_with_its_place(string schema)
+    {
+        var error = Assert.Throws<PromptException>(() => Encode(new Message.System("s") { Tools = [new Tool("{}"), new Tool(schema)] }));
+        Assert.StartsWith("messages[0].tools[1]: expected JSON, found", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Prior_messages_that_the_new_ones_would_change_are_refused()
     {
         var conversation = new Conversation
@@ -91,7 +108,8 @@ public class RenderedPromptTests
             Prior = [new Message.Developer("d"), new Message.Assistant("a")],
             Messages = [new Message.User("u")],
         };
-        Assert.Contains("prior messages", Assert.Throws<PromptException>(() => new PromptEncoder(EncoderRevision.April).Encode(conversation)).Message, StringComparison.Ordinal);
+        var error = Assert.Throws<PromptException>(() => new PromptEncoder(EncoderRevision.April).Encode(conversation));
+        Assert.StartsWith("prior messages: expected", error.Message, StringComparison.Ordinal);
     }
 
     private static RenderedPrompt Encode(params Message[] messages) =>

@@ -13,12 +13,25 @@ public class ReplyParserProperties
         "<think>", "</think>", "<｜end▁of▁sentence｜>", "<｜begin▁of▁sentence｜>", "｜DSML｜",
         "\n\n<｜DSML｜tool_calls", "</｜DSML｜tool_calls>", "<｜DSML｜invoke", " name=\"f\">\n", "</｜DSML｜invoke",
         "<｜DSML｜parameter", " name=\"a\" string=\"true\">", " name=\"b\" string=\"false\">", "</｜DSML｜parameter",
-        "\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"g\">\n<｜DSML｜parameter name=\"x\" string=\"true\">v</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>",
+        "\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"g\">\n"
+            + "<｜DSML｜parameter name=\"x\" string=\"true\">v</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>",
     ];
 
     private static readonly Gen<string> s_text = Gen.OneOf(s_pieces).List[0, 14].Select(pieces => string.Concat(pieces));
 
     private static readonly Gen<ThinkingMode> s_mode = Gen.OneOf(ThinkingMode.Chat, ThinkingMode.Thinking);
+
+    private static readonly Gen<string> s_plain =
+        Gen.OneOf("a", "é", "😀", "\n", "\n\n", " ", "<b>", "\"", "\\", "\u0001", "北京", ">", "1").List[0, 6].Select(string.Concat);
+
+    private static readonly Gen<string> s_word = Gen.OneOf("a", "b", "c", "城市", "_").List[1, 4].Select(string.Concat);
+
+    private static readonly Gen<string> s_json = Gen.OneOf(
+        s_plain.Select(PythonJson.Quote),
+        Gen.OneOf("1", "-2.5", "1e+20", "true", "null", "[]", "{}", "[1, \"two\", {\"k\": \"v\"}]", "12345678901234567890"));
+
+    private static readonly Gen<ToolCall> s_call = Gen.Select(s_word, Gen.Select(s_word, s_json).List[0, 4]).Select((name, parameters) => new ToolCall(
+        null, name, "{" + string.Join(", ", parameters.DistinctBy(p => p.Item1).Select(p => $"{PythonJson.Quote(p.Item1)}: {p.Item2}")) + "}"));
 
     [Fact]
     public void Any_split_gives_the_same_events() =>
@@ -39,22 +52,11 @@ public class ReplyParserProperties
         Gen.Select(s_text, s_mode).Sample((text, mode) =>
         {
             // Without EOS and tool blocks every character is thinking, answer, or one of the closing think markers.
-            string plain = text.Replace(ProtocolTokens.EndOfSentence, "", StringComparison.Ordinal).Replace("tool_calls", "", StringComparison.Ordinal);
+            string plain = text.Replace(ProtocolTokens.EndOfSentence, "").Replace("tool_calls", "");
             Reply reply = ReplyParserTests.Read(plain, mode);
-            string together = reply.Reasoning + (reply.Reasoning.Length + reply.Content.Length == plain.Length ? "" : ProtocolTokens.ThinkClose) + reply.Content;
-            Assert.Equal(plain, together);
+            string gap = reply.Reasoning.Length + reply.Content.Length == plain.Length ? "" : ProtocolTokens.ThinkClose;
+            Assert.Equal(plain, reply.Reasoning + gap + reply.Content);
         }, iter: 5_000);
-
-    private static readonly Gen<string> s_plain = Gen.OneOf("a", "é", "😀", "\n", "\n\n", " ", "<b>", "\"", "\\", "\u0001", "北京", ">", "1").List[0, 6].Select(string.Concat);
-
-    private static readonly Gen<string> s_word = Gen.OneOf("a", "b", "c", "城市", "_").List[1, 4].Select(string.Concat);
-
-    private static readonly Gen<string> s_json = Gen.OneOf(
-        s_plain.Select(PythonJson.Quote),
-        Gen.OneOf("1", "-2.5", "1e+20", "true", "null", "[]", "{}", "[1, \"two\", {\"k\": \"v\"}]", "12345678901234567890"));
-
-    private static readonly Gen<ToolCall> s_call = Gen.Select(s_word, Gen.Select(s_word, s_json).List[0, 4]).Select((name, parameters) => new ToolCall(
-        null, name, "{" + string.Join(", ", parameters.DistinctBy(p => p.Item1).Select(p => $"{PythonJson.Quote(p.Item1)}: {p.Item2}")) + "}"));
 
     [Fact]
     public void Reading_a_rendered_turn_gives_the_turn() =>

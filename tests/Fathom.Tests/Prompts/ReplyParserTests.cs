@@ -108,7 +108,8 @@ public class ReplyParserTests
     [Fact]
     public void Calls_before_a_broken_one_survive_and_its_markup_becomes_text()
     {
-        string broken = "\n<｜DSML｜invoke name=\"g\">\n<｜DSML｜parameter name=\"a\">1</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>";
+        string broken = "\n<｜DSML｜invoke name=\"g\">\n"
+            + "<｜DSML｜parameter name=\"a\">1</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>";
         string text = "\n\n" + OneCall[..OneCall.LastIndexOf('\n')] + broken + ProtocolTokens.EndOfSentence;
         Reply reply = Read(text, ThinkingMode.Chat);
         Assert.Equal("f", Assert.Single(reply.ToolCalls).Name);
