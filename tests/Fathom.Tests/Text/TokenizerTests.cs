@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Fathom.Text;
@@ -41,6 +43,25 @@ public class TokenizerTests
         new[] { 0, 3476, 477, 260, 11502, 22896, 16, 128803, 23166, 128804, 128822 })]
     public void Gives_the_ids_of_the_architecture_notes(string text, int[] ids) =>
         Assert.Equal(ids, Tokenizers.V4.Encode(text, recognizeAddedTokens: true));
+
+    [Fact]
+    public void Gives_the_ids_of_the_reference_library_for_every_character_below_U_32000()
+    {
+        // The digest was made with Hugging Face's own library (tokenizers 0.22.2, in Rust) from the same texts and the same tokenizer.json.
+        const string expected = "C9557099725CCD731D296A5715478276AF1E3C464707864767F2FBB1A55BE6EE";
+        using var digest = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var ids = new List<int>();
+        for (int value = 0; value < 0x32000; value++)
+        {
+            if (!Rune.IsValid(value))
+                continue;
+            ids.Clear();
+            Tokenizers.V4.Append(Encoding.UTF8.GetBytes($"a{new Rune(value)}b{new Rune(value)} {new Rune(value)}{new Rune(value)}!"), true, ids);
+            digest.AppendData(MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(ids)));
+        }
+
+        Assert.Equal(expected, Convert.ToHexString(digest.GetHashAndReset()));
+    }
 
     [Theory]
     [InlineData("<｜User｜>")]
