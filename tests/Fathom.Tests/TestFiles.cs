@@ -1,0 +1,20 @@
+namespace Fathom.Tests;
+
+/// <summary>Files of the repository, found from wherever the test program runs.</summary>
+internal static class TestFiles
+{
+    private static readonly string s_root = FindRoot();
+
+    /// <summary>The absolute path of a file or folder, given from the repository's root.</summary>
+    public static string Path(params string[] parts) => System.IO.Path.Combine([s_root, .. parts]);
+
+    private static string FindRoot()
+    {
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (File.Exists(System.IO.Path.Combine(folder.FullName, "Fathom.slnx"))) return folder.FullName;
+        }
+
+        throw new DirectoryNotFoundException($"No folder above {AppContext.BaseDirectory} holds Fathom.slnx.");
+    }
+}
