@@ -42,14 +42,13 @@ internal sealed class ReferenceTensors
         return result;
     }
 
-    public static ReferenceTensors From(IReadOnlyDictionary<string, WeightArray> weights)
+    public static ReferenceTensors From(IReadOnlyDictionary<string, WeightArray> weights) => From(weights.Select(item =>
+        KeyValuePair.Create(item.Key, new ReferenceTensor(item.Value.Shape, Array.ConvertAll(item.Value.Values, value => (double)value)))));
+
+    public static ReferenceTensors From(IEnumerable<KeyValuePair<string, ReferenceTensor>> tensors)
     {
         ReferenceTensors result = new();
-        foreach ((string name, WeightArray weight) in weights)
-        {
-            result._tensors.Add(name, new ReferenceTensor(weight.Shape, Array.ConvertAll(weight.Values, value => (double)value)));
-        }
-
+        foreach ((string name, ReferenceTensor tensor) in tensors) result._tensors.Add(name, tensor);
         return result;
     }
 
