@@ -15,6 +15,9 @@ internal static class Tolerances
     /// <summary>A routed expert's weight, cache not rounded.</summary>
     public const double RouterWeights = 1e-4;
 
+    /// <summary>A routed expert's weight, rounded cache: the README bounds logits only; a logit's 0.3 of a deviation of 3 is a tenth.</summary>
+    public const double MixedRouterWeights = 0.1;
+
     /// <summary>Unit files: |a − b| relative to the golden value or, where larger, to the tensor's root mean square.</summary>
     public const double Unit = 1e-5;
 

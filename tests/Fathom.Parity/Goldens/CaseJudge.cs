@@ -17,8 +17,8 @@ internal static class CaseJudge
             return;
         }
 
-        log.Compare("prefill logits", Absolute(prefill, run.PrefillLogits), Zeros(prefill), Tolerances.Logits);
-        log.Compare("decode logits", Absolute(decode, run.DecodeLogits), Zeros(decode), Tolerances.Logits);
+        log.CompareAbsolute("prefill logits", prefill, run.PrefillLogits, Tolerances.Logits);
+        log.CompareAbsolute("decode logits", decode, run.DecodeLogits, Tolerances.Logits);
         log.Same($"{run.Name} greedy ids", decode.Select(ArgMax), run.GreedyIds);
     }
 
@@ -81,18 +81,25 @@ internal static class CaseJudge
         }
     }
 
+    /// <summary>MTP's logits from the golden prompt, and the streams that enter its block.</summary>
     public static void Mtp(GoldenCase golden, MtpTrace trace, ErrorLog log)
     {
-        double[][] expected = golden.Values.Rows("mtp.logits");
-        log.Compare("mtp.logits", Absolute(trace.Logits[..expected.Length], expected), Zeros(expected), Tolerances.Logits);
+        double[][] logits = golden.Values.Rows("mtp.logits");
+        log.CompareAbsolute("mtp.logits", trace.Logits, logits, Tolerances.Logits);
+
+        int[] positions = golden.Values.Ints("mtp.pos");
+        double[][] streamsIn = [.. golden.Values.Doubles("mtp.block_in").Chunk(golden.Config.HcMult * golden.Config.HiddenSize)];
+        log.Compare("mtp.block_in", [.. positions.Select(t => trace.StreamsIn[t])], streamsIn, Tolerances.Hidden);
+
+        // The official block ends with the head, so what leaves it are logits, not streams.
+        double[][] leaving = golden.Values.Rows("mtp.block_out");
+        log.CompareAbsolute("mtp.block_out", [.. positions.Select(t => trace.Logits[t])], leaving, Tolerances.Logits);
     }
 
     public static int ArgMax(double[] row) => Array.IndexOf(row, row.Max());
 
-    public static double[][] At(GoldenCase golden, double[][] rows) => [.. golden.HiddenPositions.Select(position => rows[position])];
+    private static double[][] At(GoldenCase golden, double[][] rows) => [.. golden.HiddenPositions.Select(position => rows[position])];
 
-    public static double[][] Absolute(double[][] actual, double[][] golden) =>
+    private static double[][] Absolute(double[][] actual, double[][] golden) =>
         [.. actual.Zip(golden, (a, g) => a.Zip(g, (x, y) => Math.Abs(x - y)).ToArray())];
-
-    private static double[][] Zeros(double[][] like) => [.. like.Select(row => new double[row.Length])];
 }

@@ -7,7 +7,7 @@ internal sealed class ErrorLog(string subject)
 {
     private readonly Dictionary<string, Entry> _entries = [];
 
-    /// <summary>Differences relative to max(floor, |golden|); floor 1 reads as absolute for small values.</summary>
+    /// <summary>Differences relative to max(floor, |golden|); an infinite floor leaves them absolute.</summary>
     public void Compare(string what, ReadOnlySpan<double> actual, ReadOnlySpan<double> golden, double tolerance, double floor = 1)
     {
         Assert.True(actual.Length == golden.Length, $"{subject} {what}: {actual.Length} values, expected {golden.Length}.");
@@ -15,7 +15,7 @@ internal sealed class ErrorLog(string subject)
         for (int i = 0; i < actual.Length; i++)
         {
             double difference = Math.Abs(actual[i] - golden[i]);
-            entry.Add(difference == 0 ? 0 : difference / Math.Max(floor, Math.Abs(golden[i])));
+            entry.Add(double.IsInfinity(floor) ? difference : difference == 0 ? 0 : difference / Math.Max(floor, Math.Abs(golden[i])));
         }
     }
 
@@ -24,6 +24,10 @@ internal sealed class ErrorLog(string subject)
         Assert.True(actual.Length == golden.Length, $"{subject} {what}: {actual.Length} rows, expected {golden.Length}.");
         for (int row = 0; row < actual.Length; row++) Compare(what, actual[row], golden[row], tolerance, floor);
     }
+
+    /// <summary>Absolute differences, however large the values.</summary>
+    public void CompareAbsolute(string what, double[][] actual, double[][] golden, double tolerance) =>
+        Compare(what, actual, golden, tolerance, double.PositiveInfinity);
 
     /// <summary>Differences relative to the golden value or to the root mean square of all golden rows, whichever is larger.</summary>
     public void CompareRelative(string what, double[][] actual, double[][] golden, double tolerance)

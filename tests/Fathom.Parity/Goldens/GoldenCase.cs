@@ -75,6 +75,9 @@ internal sealed class GoldenCase
         return [.. values[(index * size)..((index + 1) * size)].Chunk(width)];
     }
 
+    /// <summary>The main model's streams at every prompt position, as MTP takes them.</summary>
+    public double[][] MainStreams() => [.. Values.Doubles("mtp.main_streams_all").Chunk(Config.HcMult * Config.HiddenSize)];
+
     private GoldenRun Read(JsonElement json, string name, string prefix) => new(
         name,
         Ids(json, "prompt_ids"),
