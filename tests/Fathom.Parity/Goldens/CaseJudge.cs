@@ -81,19 +81,19 @@ internal static class CaseJudge
         }
     }
 
-    /// <summary>MTP's logits from the golden prompt, and the streams that enter its block.</summary>
-    public static void Mtp(GoldenCase golden, MtpTrace trace, ErrorLog log)
+    /// <summary>MTP's logits from the golden prompt, and the main model's streams it took (which the file calls its block's input).</summary>
+    public static void Mtp(GoldenCase golden, double[][] mainStreams, double[][] logits, ErrorLog log)
     {
-        double[][] logits = golden.Values.Rows("mtp.logits");
-        log.CompareAbsolute("mtp.logits", trace.Logits, logits, Tolerances.Logits);
+        log.CompareAbsolute("mtp.logits", logits, golden.Values.Rows("mtp.logits"), Tolerances.Logits);
+        log.Compare("mtp.main_streams_all", mainStreams, golden.MainStreams(), Tolerances.Hidden);
 
         int[] positions = golden.Values.Ints("mtp.pos");
-        double[][] streamsIn = [.. golden.Values.Doubles("mtp.block_in").Chunk(golden.Config.HcMult * golden.Config.HiddenSize)];
-        log.Compare("mtp.block_in", [.. positions.Select(t => trace.StreamsIn[t])], streamsIn, Tolerances.Hidden);
+        double[][] entering = [.. golden.Values.Doubles("mtp.block_in").Chunk(golden.Config.HcMult * golden.Config.HiddenSize)];
+        log.Compare("mtp.block_in", [.. positions.Select(t => mainStreams[t])], entering, Tolerances.Hidden);
 
         // The official block ends with the head, so what leaves it are logits, not streams.
         double[][] leaving = golden.Values.Rows("mtp.block_out");
-        log.CompareAbsolute("mtp.block_out", [.. positions.Select(t => trace.Logits[t])], leaving, Tolerances.Logits);
+        log.CompareAbsolute("mtp.block_out", [.. positions.Select(t => logits[t])], leaving, Tolerances.Logits);
     }
 
     public static int ArgMax(double[] row) => Array.IndexOf(row, row.Max());
