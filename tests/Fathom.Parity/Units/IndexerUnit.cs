@@ -23,7 +23,7 @@ internal static class IndexerUnit
     {
         int[] p = s_file.Ints($"{name}.params");
         IEnumerable<string> names = s_file.Names.Where(tensor =>
-            tensor.StartsWith($"{name}.", StringComparison.Ordinal) && (tensor.EndsWith(".weight", StringComparison.Ordinal) || tensor.EndsWith(".ape", StringComparison.Ordinal)));
+            tensor.StartsWith($"{name}.", StringComparison.Ordinal) && Path.GetExtension(tensor) is (".weight" or ".ape"));
         ReferenceTensors weights = ReferenceTensors.From(names.Select(tensor =>
             KeyValuePair.Create($"{Prefix}{tensor[name.Length..]}", s_file.Weight(tensor))));
         ReferenceIndexer.Shape shape = new(p[0], p[1], p[3], Ratio, MhcUnit.Epsilon);
