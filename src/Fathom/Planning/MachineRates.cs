@@ -12,8 +12,8 @@ namespace Fathom.Planning;
 public sealed record MachineRates(double ReadGBps, double FmaGflops, int Threads)
 {
     private const int BytesPerThread = 128 << 20;        // beyond any cache that the threads share
-    private const int ReadRounds = 5;
-    private const int FmaRounds = 5;
+    private const int ReadRounds = 40;
+    private const int FmaRounds = 40;
     private const int FmaSteps = 2_000_000;
     private const int Accumulators = 8;                  // enough to hide the latency of two FMA units
 
@@ -27,6 +27,14 @@ public sealed record MachineRates(double ReadGBps, double FmaGflops, int Threads
         seconds = BestRound(threads, FmaRounds, () => () => MultiplyAdd(FmaSteps));
         double flops = (double)threads * FmaSteps * Accumulators * Vector512<float>.Count * 2;
         return new MachineRates(readGBps, flops / seconds / 1e9, threads);
+    }
+
+    /// <summary>Bytes of memory that are free now or hold only pages of files; less where a container sets a limit.</summary>
+    public static long MeasureMemoryAvailable()
+    {
+        GC.Collect();                                    // the runtime looks at the machine's memory when it collects
+        GCMemoryInfo info = GC.GetGCMemoryInfo(GCKind.Any);
+        return Math.Max(0, info.TotalAvailableMemoryBytes - info.MemoryLoadBytes);
     }
 
     private static Func<float> MakeReader()
@@ -62,7 +70,8 @@ public sealed record MachineRates(double ReadGBps, double FmaGflops, int Threads
                         best = Math.Min(best, Stopwatch.GetElapsedTime(begun.Min(), ended.Max()).TotalSeconds);
                     start.SignalAndWait();
                 }
-            });
+            })
+            { IsBackground = true };
             workers[worker].Start();
         }
 
@@ -75,15 +84,16 @@ public sealed record MachineRates(double ReadGBps, double FmaGflops, int Threads
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static float Sum(float[] memory)
     {
-        int width = Vector512<float>.Count;
+        // Four streams a quarter apart: the processor fetches ahead in each, and stops at every page of one.
+        nuint quarter = (nuint)memory.Length / 4;
         ref float first = ref MemoryMarshal.GetArrayDataReference(memory);
         Vector512<float> a = default, b = default, c = default, d = default;
-        for (nuint i = 0; i < (nuint)memory.Length; i += (nuint)(4 * width))      // the length is a power of two
+        for (nuint i = 0; i < quarter; i += (nuint)Vector512<float>.Count)        // the length is a power of two
         {
             a += Vector512.LoadUnsafe(ref first, i);
-            b += Vector512.LoadUnsafe(ref first, i + (nuint)width);
-            c += Vector512.LoadUnsafe(ref first, i + (nuint)(2 * width));
-            d += Vector512.LoadUnsafe(ref first, i + (nuint)(3 * width));
+            b += Vector512.LoadUnsafe(ref first, i + quarter);
+            c += Vector512.LoadUnsafe(ref first, i + 2 * quarter);
+            d += Vector512.LoadUnsafe(ref first, i + 3 * quarter);
         }
 
         return Vector512.Sum(a + b + (c + d));
