@@ -1,0 +1,80 @@
+using System.CommandLine;
+using Fathom.Model;
+using Fathom.Planning;
+
+namespace Fathom.Cli;
+
+/// <summary><c>fathom plan</c>: memory, arithmetic and time of a context length, before anything is loaded.</summary>
+internal static class PlanCommand
+{
+    private const long MostUsers = 1_000_000;
+
+    public static Command Create()
+    {
+        var target = new Argument<string?>("MODEL")
+        {
+            Description = "flash, pro, v3.2 or a model folder. Default: the folder given by --model.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        var context = new Option<long>("--context") { Description = "Tokens of context.", HelpName = "N", Required = true };
+        var users = new Option<long>("--users") { Description = "Users that hold a whole context each.", HelpName = "N", DefaultValueFactory = _ => 1 };
+        context.Validators.Add(result => Arguments.InRange(result, 1, long.MaxValue));
+        users.Validators.Add(result => Arguments.InRange(result, 1, MostUsers));
+        Option<string?> model = Arguments.Model();
+        Option<int> threads = Arguments.Threads();
+        Option<bool> json = Arguments.Json();
+        Option<bool> quiet = Arguments.Quiet();
+
+        var command = new CommandWithExample(
+            "plan",
+            "Tells what a context length costs: cache, operations and weights against DeepSeek-V3.2, and the least time on this machine.",
+            "fathom plan flash --context 1048576 --users 4")
+        {
+            target, context, users, model, threads, json, quiet,
+        };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            (string name, ContextPlan plan) = Plan(parsed.GetValue(target), parsed.GetValue(model), parsed.GetValue(context));
+            if (!parsed.GetValue(quiet))
+                Console.Error.WriteLine("Measuring this machine…");
+            int threadCount = parsed.GetValue(threads);
+            MachineRates rates = await Task.Run(() => MachineRates.Measure(threadCount), cancellation).WaitAsync(cancellation).ConfigureAwait(false);
+            long userCount = parsed.GetValue(users);
+            var report = new PlanReport(name, plan, userCount, rates, Forecast.For(plan, rates, userCount, MachineRates.MeasureMemoryAvailable()));
+            if (parsed.GetValue(json))
+                report.WriteJson(Console.OpenStandardOutput());
+            else
+                report.WriteText(Console.Out);
+            return ExitCode.Success;
+        });
+        return command;
+    }
+
+    private static (string Name, ContextPlan Plan) Plan(string? target, string? model, long context)
+    {
+        if (target is not null && model is not null)
+            throw new UsageException($"Expected one model, found two: '{target}' and --model '{model}'.");
+
+        switch (target)
+        {
+            case "flash":
+                return ("DeepSeek-V4-Flash", PlanOf(KnownModels.Flash, context));
+            case "pro":
+                return ("DeepSeek-V4-Pro", PlanOf(KnownModels.Pro, context));
+            case "v3.2":
+                return ("DeepSeek-V3.2", ContextPlan.ForV32(context));
+            default:
+                string path = target ?? model ?? Arguments.BundledModel;
+                return (Path.GetFileName(Path.TrimEndingDirectorySeparator(path)), PlanOf(ReadConfig(path), context));
+        }
+    }
+
+    private static ContextPlan PlanOf(ModelConfig config, long context) => context <= config.MaxPositions
+        ? ContextPlan.For(config, context)
+        : throw new UsageException($"--context: expected at most {config.MaxPositions}, the model's max_position_embeddings, found {context}.");
+
+    /// <summary>The seam to the checkpoint reader: everything above works from a config, wherever it comes from.</summary>
+    private static ModelConfig ReadConfig(string path) => Path.Exists(path)
+        ? throw new ModelConfigException($"{path}: this build plans the released models by name (flash, pro, v3.2) and does not read a model folder.")
+        : throw new UsageException($"Expected flash, pro, v3.2 or a model folder, found '{path}', which does not exist.");
+}

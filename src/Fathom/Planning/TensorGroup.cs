@@ -1,0 +1,51 @@
+namespace Fathom.Planning;
+
+/// <summary>How a tensor's values are stored in a released checkpoint.</summary>
+public enum NumberFormat
+{
+    /// <summary>4 bytes a value.</summary>
+    F32,
+
+    /// <summary>2 bytes a value.</summary>
+    Bf16,
+
+    /// <summary>1 byte a value and 1 scale byte for each block of 128 × 128.</summary>
+    Fp8,
+
+    /// <summary>Half a byte a value and 1 scale byte for each 32 values of a row.</summary>
+    Fp4,
+
+    /// <summary>8 bytes a value: tables of expert ids, not counted as parameters.</summary>
+    I64,
+}
+
+/// <summary>One tensor of a checkpoint, or one tensor of every expert of a layer, with what it costs to keep and to use.</summary>
+public sealed record TensorGroup
+{
+    /// <summary>Checkpoint name without its suffix; <c>*</c> stands for the number of an expert.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>How the values are stored.</summary>
+    public required NumberFormat Format { get; init; }
+
+    /// <summary>Parameters; 0 for a table of ids.</summary>
+    public required long Parameters { get; init; }
+
+    /// <summary>Parameters that one token uses; an embedding counts whole, as in published figures.</summary>
+    public required long ActiveParameters { get; init; }
+
+    /// <summary>Bytes on disk, scales included.</summary>
+    public required long Bytes { get; init; }
+
+    /// <summary>Bytes that one token reads: of a table its one row, of the experts the chosen ones.</summary>
+    public required long BytesRead { get; init; }
+
+    /// <summary>Entries in the checkpoint's header: a scale tensor counts beside its weight.</summary>
+    public required int TensorCount { get; init; }
+
+    /// <summary>Whether a token looks up one row instead of multiplying.</summary>
+    public bool IsLookup { get; init; }
+
+    /// <summary>Parameters that one token uses over parameters.</summary>
+    public double ActiveFraction => Parameters == 0 ? 0 : (double)ActiveParameters / Parameters;
+}

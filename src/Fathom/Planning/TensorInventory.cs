@@ -1,0 +1,224 @@
+using Fathom.Model;
+
+namespace Fathom.Planning;
+
+/// <summary>
+/// Every tensor of a released checkpoint, derived from the config alone: FP8 projections, FP4 routed experts, BF16 and F32 for the rest.
+/// </summary>
+public sealed class TensorInventory
+{
+    private const int Fp8Block = 128;
+    private const int Fp4Block = 32;
+
+    private readonly ModelConfig _config;
+    private readonly List<TensorGroup> _main = [];
+    private readonly List<TensorGroup> _mtp = [];
+    private List<TensorGroup> _target;
+
+    private TensorInventory(ModelConfig config)
+    {
+        _config = config;
+        _target = _main;
+    }
+
+    /// <summary>The main model's tensors, in the order of the checkpoint.</summary>
+    public IReadOnlyList<TensorGroup> Main => _main;
+
+    /// <summary>The MTP blocks' tensors.</summary>
+    public IReadOnlyList<TensorGroup> Mtp => _mtp;
+
+    /// <summary>Parameters of the main model.</summary>
+    public long Parameters => _main.Sum(t => t.Parameters);
+
+    /// <summary>Parameters of the MTP blocks.</summary>
+    public long MtpParameters => _mtp.Sum(t => t.Parameters);
+
+    /// <summary>Parameters of the main model that one token uses, the whole embedding included as in published figures.</summary>
+    public long ActiveParameters => _main.Sum(t => t.ActiveParameters);
+
+    /// <summary>Parameters that one token multiplies by: the active ones without tables.</summary>
+    public long MultipliedParameters => _main.Where(t => !t.IsLookup).Sum(t => t.ActiveParameters);
+
+    /// <summary>Bytes of the main model.</summary>
+    public long MainBytes => _main.Sum(t => t.Bytes);
+
+    /// <summary>Bytes of the whole checkpoint, MTP blocks included.</summary>
+    public long Bytes => MainBytes + _mtp.Sum(t => t.Bytes);
+
+    /// <summary>Bytes of weights that one token alone in its batch reads, without MTP.</summary>
+    public long BytesReadPerToken => _main.Sum(t => t.BytesRead);
+
+    /// <summary>Entries in the checkpoint's header, scales and MTP blocks included.</summary>
+    public int TensorCount => _main.Sum(t => t.TensorCount) + _mtp.Sum(t => t.TensorCount);
+
+    /// <summary>Bytes of the main model in one number format.</summary>
+    public long BytesIn(NumberFormat format) => _main.Where(t => t.Format == format).Sum(t => t.Bytes);
+
+    /// <summary>Lists the tensors of a model.</summary>
+    public static TensorInventory For(ModelConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        var inventory = new TensorInventory(config);
+        inventory.AddWholeModel();
+        return inventory;
+    }
+
+    private void AddWholeModel()
+    {
+        ModelConfig c = _config;
+        Lookup("embed", NumberFormat.Bf16, c.VocabularySize, c.HiddenSize);
+        Bf16("head", c.VocabularySize, c.HiddenSize);
+        Bf16("norm", 1, c.HiddenSize);
+        StreamHead("");
+        for (int layer = 0; layer < c.LayerCount; layer++)
+            Block($"layers.{layer}.", LayerPlan.For(c, layer));
+
+        _target = _mtp;
+        for (int i = 0; i < c.MtpLayerCount; i++)
+        {
+            string prefix = $"mtp.{i}.";
+            Block(prefix, LayerPlan.For(c, c.LayerCount + i));
+            Fp8(prefix + "e_proj", c.HiddenSize, c.HiddenSize);
+            Fp8(prefix + "h_proj", c.HiddenSize, c.HiddenSize);
+            Bf16(prefix + "enorm", 1, c.HiddenSize);
+            Bf16(prefix + "hnorm", 1, c.HiddenSize);
+            Bf16(prefix + "norm", 1, c.HiddenSize);
+            StreamHead(prefix);
+        }
+    }
+
+    private void Block(string prefix, LayerPlan plan)
+    {
+        Bf16(prefix + "attn_norm", 1, _config.HiddenSize);
+        Bf16(prefix + "ffn_norm", 1, _config.HiddenSize);
+        HyperConnection(prefix + "hc_attn_");
+        HyperConnection(prefix + "hc_ffn_");
+        Attention(prefix + "attn.", plan);
+        Experts(prefix + "ffn.", plan);
+    }
+
+    private void HyperConnection(string prefix)
+    {
+        int n = _config.HcMult;
+        int mixes = n + n + n * n;                                  // pre, post, comb
+        F32(prefix + "fn", mixes, (long)n * _config.HiddenSize);
+        F32(prefix + "base", 1, mixes);
+        F32(prefix + "scale", 1, 3);
+    }
+
+    private void StreamHead(string prefix)
+    {
+        int n = _config.HcMult;
+        F32(prefix + "hc_head_fn", n, (long)n * _config.HiddenSize);
+        F32(prefix + "hc_head_base", 1, n);
+        F32(prefix + "hc_head_scale", 1, 1);
+    }
+
+    private void Attention(string prefix, LayerPlan plan)
+    {
+        ModelConfig c = _config;
+        long heads = (long)c.HeadCount * c.HeadDim;
+        F32(prefix + "attn_sink", 1, c.HeadCount);
+        Fp8(prefix + "wq_a", c.QueryRank, c.HiddenSize);
+        Bf16(prefix + "q_norm", 1, c.QueryRank);
+        Fp8(prefix + "wq_b", heads, c.QueryRank);
+        Fp8(prefix + "wkv", c.HeadDim, c.HiddenSize);
+        Bf16(prefix + "kv_norm", 1, c.HeadDim);
+        Fp8(prefix + "wo_a", (long)c.OutputGroups * c.OutputRank, heads / c.OutputGroups);
+        Fp8(prefix + "wo_b", c.HiddenSize, (long)c.OutputGroups * c.OutputRank);
+        if (plan.Attention != AttentionKind.Window)
+            Compressor(prefix + "compressor.", plan, c.HeadDim);
+        if (plan.Attention == AttentionKind.Csa)
+        {
+            Fp8(prefix + "indexer.wq_b", (long)c.IndexHeadCount * c.IndexHeadDim, c.QueryRank);
+            Bf16(prefix + "indexer.weights_proj", c.IndexHeadCount, c.HiddenSize);
+            Compressor(prefix + "indexer.compressor.", plan, c.IndexHeadDim);
+        }
+    }
+
+    private void Compressor(string prefix, LayerPlan plan, int dim)
+    {
+        long width = (long)plan.WindowsPerEntry * dim;
+        F32(prefix + "ape", plan.Ratio, width);
+        Bf16(prefix + "wkv", width, _config.HiddenSize);
+        Bf16(prefix + "wgate", width, _config.HiddenSize);
+        Bf16(prefix + "norm", 1, dim);
+    }
+
+    private void Experts(string prefix, LayerPlan plan)
+    {
+        ModelConfig c = _config;
+        Bf16(prefix + "gate", c.ExpertCount, c.HiddenSize);
+        if (plan.Routing == RoutingKind.Hash)
+            Lookup(prefix + "gate.tid2eid", NumberFormat.I64, c.VocabularySize, c.ExpertsPerToken);
+        else
+            F32(prefix + "gate.bias", 1, c.ExpertCount);
+
+        RoutedExperts(prefix + "experts.*.w1", c.ExpertHiddenSize, c.HiddenSize);
+        RoutedExperts(prefix + "experts.*.w3", c.ExpertHiddenSize, c.HiddenSize);
+        RoutedExperts(prefix + "experts.*.w2", c.HiddenSize, c.ExpertHiddenSize);
+        if (c.SharedExpertCount == 0)
+            return;
+
+        long shared = (long)c.SharedExpertCount * c.ExpertHiddenSize;
+        Fp8(prefix + "shared_experts.w1", shared, c.HiddenSize);
+        Fp8(prefix + "shared_experts.w3", shared, c.HiddenSize);
+        Fp8(prefix + "shared_experts.w2", c.HiddenSize, shared);
+    }
+
+    private void F32(string name, long rows, long columns) => Dense(name, NumberFormat.F32, rows * columns, rows * columns * 4, 1);
+
+    private void Bf16(string name, long rows, long columns) => Dense(name, NumberFormat.Bf16, rows * columns, rows * columns * 2, 1);
+
+    private void Fp8(string name, long rows, long columns)
+    {
+        long scales = Blocks(rows, Fp8Block) * Blocks(columns, Fp8Block);
+        Dense(name, NumberFormat.Fp8, rows * columns, rows * columns + scales, 2);
+    }
+
+    private void Dense(string name, NumberFormat format, long parameters, long bytes, int tensors) => _target.Add(new TensorGroup
+    {
+        Name = name,
+        Format = format,
+        Parameters = parameters,
+        ActiveParameters = parameters,
+        Bytes = bytes,
+        BytesRead = bytes,
+        TensorCount = tensors,
+    });
+
+    private void RoutedExperts(string name, long rows, long columns)
+    {
+        long bytes = rows * (Blocks(columns, 2) + Blocks(columns, Fp4Block));
+        _target.Add(new TensorGroup
+        {
+            Name = name,
+            Format = NumberFormat.Fp4,
+            Parameters = rows * columns * _config.ExpertCount,
+            ActiveParameters = rows * columns * _config.ExpertsPerToken,
+            Bytes = bytes * _config.ExpertCount,
+            BytesRead = bytes * _config.ExpertsPerToken,
+            TensorCount = 2 * _config.ExpertCount,
+        });
+    }
+
+    private void Lookup(string name, NumberFormat format, long rows, long columns)
+    {
+        bool holdsIds = format == NumberFormat.I64;
+        long rowBytes = columns * (holdsIds ? 8 : 2);
+        long parameters = holdsIds ? 0 : rows * columns;
+        _target.Add(new TensorGroup
+        {
+            Name = name,
+            Format = format,
+            Parameters = parameters,
+            ActiveParameters = parameters,
+            Bytes = rows * rowBytes,
+            BytesRead = rowBytes,
+            TensorCount = 1,
+            IsLookup = true,
+        });
+    }
+
+    private static long Blocks(long count, int size) => (count + size - 1) / size;
+}

@@ -1,0 +1,69 @@
+using System.Text.Json;
+using Xunit;
+
+namespace Fathom.EndToEnd.Cli;
+
+public class PlanCommandTests
+{
+    [Theory]
+    [InlineData("flash", "7.3 %", "10.0 %")]
+    [InlineData("pro", "10.5 %", "26.5 %")]
+    public async Task Prints_both_ratios_in_per_cent(string model, string cache, string operations)
+    {
+        FathomProcess run = await FathomProcess.RunAsync("plan", model, "--context", "1048576");
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains(cache, run.Output, StringComparison.Ordinal);
+        Assert.Contains(operations, run.Output, StringComparison.Ordinal);
+        Assert.Contains("available", run.Output, StringComparison.Ordinal);
+        Assert.NotEmpty(run.Error);
+    }
+
+    [Theory]
+    [InlineData("flash", 3514.25, 0.0734, 0.0997, 159.6)]
+    [InlineData("pro", 5031.4375, 0.1051, 0.2648, 864.7)]
+    [InlineData("v3.2", 48_068, 1, 1, 671)]
+    public async Task Json_holds_the_promised_numbers(string model, double kvBytesPerToken, double kvVsV32, double flopsVsV32, double weightsGB)
+    {
+        FathomProcess run = await FathomProcess.RunAsync("plan", model, "--context", "1048576", "--json", "--quiet");
+        Assert.Equal(0, run.ExitCode);
+        Assert.Empty(run.Error);
+        using JsonDocument json = JsonDocument.Parse(run.Output);
+        double Number(string name) => json.RootElement.GetProperty(name).GetDouble();
+
+        Assert.Equal(kvBytesPerToken, Number("kvBytesPerToken"));
+        Assert.Equal(kvVsV32, Number("kvVsV32"), 0.00005);
+        Assert.Equal(flopsVsV32, Number("flopsVsV32"), 0.00005);
+        Assert.Equal(weightsGB, Number("weightsBytes") / 1e9, 0.05);
+        Assert.InRange(Number("kvBytesTotal"), kvBytesPerToken * 1048576, kvBytesPerToken * 1048576 * 1.01);
+        Assert.True(Number("flopsPerToken") > Number("flopsWeightedPerToken") || model != "flash", "FP4 index scores count half");
+        Assert.True(Number("weightsBytesPerToken") < Number("weightsBytes"), "a token reads a part of the experts");
+    }
+
+    [Fact]
+    public async Task Each_user_takes_a_whole_cache()
+    {
+        using JsonDocument one = JsonDocument.Parse((await FathomProcess.RunAsync("plan", "pro", "--context", "65536", "--json")).Output);
+        using JsonDocument ten = JsonDocument.Parse((await FathomProcess.RunAsync("plan", "pro", "--context", "65536", "--users", "10", "--json")).Output);
+        Assert.Equal(10 * one.RootElement.GetProperty("kvBytesTotal").GetInt64(), ten.RootElement.GetProperty("kvBytesTotal").GetInt64());
+        Assert.Equal(one.RootElement.GetProperty("kvVsV32").GetDouble(), ten.RootElement.GetProperty("kvVsV32").GetDouble());
+    }
+
+    [Theory]
+    [InlineData("plan", "flash")]
+    [InlineData("plan", "flash", "--context")]
+    [InlineData("plan", "flash", "--context", "many")]
+    [InlineData("plan", "flash", "--context", "0")]
+    [InlineData("plan", "flash", "--context", "1048577")]
+    [InlineData("plan", "flash", "--context", "1024", "--users", "0")]
+    [InlineData("plan", "flash", "--context", "1024", "--threads", "-1")]
+    [InlineData("plan", "flash", "--context", "1024", "--model", "elsewhere")]
+    [InlineData("plan", "flash", "pro", "--context", "1024")]
+    [InlineData("plan", "no-such-folder", "--context", "1024")]
+    public async Task Wrong_usage_gives_2_and_says_why(params string[] arguments)
+    {
+        FathomProcess run = await FathomProcess.RunAsync(arguments);
+        Assert.Equal(2, run.ExitCode);
+        Assert.Empty(run.Output);
+        Assert.Contains("See 'fathom plan --help'.", run.Error, StringComparison.Ordinal);
+    }
+}

@@ -1,0 +1,57 @@
+using System.Diagnostics;
+
+namespace Fathom.EndToEnd;
+
+/// <summary>One run of the real executable: what it returned and what it wrote.</summary>
+internal sealed record FathomProcess(int ExitCode, string Output, string Error)
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+
+    /// <summary>Runs the executable to its end, with <paramref name="input"/> on stdin; the folder is not the repository's.</summary>
+    public static async Task<FathomProcess> RunAsync(string[] arguments, string input, CancellationToken cancellation)
+    {
+        var start = new ProcessStartInfo(ExecutablePath, arguments)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = Path.GetTempPath(),
+        };
+        using Process process = Process.Start(start) ?? throw new InvalidOperationException($"{ExecutablePath} did not start.");
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        patience.CancelAfter(s_patience);
+        try
+        {
+            Task<string> output = process.StandardOutput.ReadToEndAsync(patience.Token);
+            Task<string> error = process.StandardError.ReadToEndAsync(patience.Token);
+            await process.StandardInput.WriteAsync(input.AsMemory(), patience.Token);
+            process.StandardInput.Close();
+            await process.WaitForExitAsync(patience.Token);
+            return new FathomProcess(process.ExitCode, await output, await error);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            throw new TimeoutException($"fathom {string.Join(' ', arguments)} did not end within {s_patience.TotalSeconds} seconds.");
+        }
+    }
+
+    /// <summary>Runs with nothing on stdin.</summary>
+    public static Task<FathomProcess> RunAsync(params string[] arguments) => RunAsync(arguments, "", Xunit.TestContext.Current.CancellationToken);
+
+    /// <summary>The executable of the configuration that these tests were built in: …/tests/X/bin/CONFIGURATION/FRAMEWORK/ beside …/src/Fathom.Cli/bin/….</summary>
+    public static string ExecutablePath { get; } = FindExecutable();
+
+    private static string FindExecutable()
+    {
+        var framework = new DirectoryInfo(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
+        DirectoryInfo? root = framework;
+        while (root is not null && !File.Exists(Path.Combine(root.FullName, "Fathom.slnx")))
+            root = root.Parent;
+        if (root is null || framework.Parent is null)
+            throw new InvalidOperationException($"No folder above {framework} holds Fathom.slnx.");
+
+        string name = OperatingSystem.IsWindows() ? "fathom.exe" : "fathom";
+        return Path.Combine(root.FullName, "src", "Fathom.Cli", "bin", framework.Parent.Name, framework.Name, name);
+    }
+}
