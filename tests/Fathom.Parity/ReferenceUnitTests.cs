@@ -1,3 +1,4 @@
+using Fathom.Devices;
 using Fathom.Model;
 using Fathom.Parity.Units;
 using Fathom.Tests.Reference;

@@ -1,4 +1,4 @@
-using Fathom.Model;
+using Fathom.Devices;
 using Fathom.Parity.Goldens;
 using Fathom.Tests.Reference;
 

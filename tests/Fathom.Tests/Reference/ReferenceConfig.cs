@@ -1,3 +1,4 @@
+using Fathom.Devices;
 using System.Text.Json;
 using Fathom.Model;
 

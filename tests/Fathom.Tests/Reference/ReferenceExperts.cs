@@ -1,3 +1,4 @@
+using Fathom.Devices;
 using Fathom.Model;
 
 namespace Fathom.Tests.Reference;
