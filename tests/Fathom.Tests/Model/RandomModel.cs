@@ -9,7 +9,7 @@ using Fathom.Tests.Reference;
 namespace Fathom.Tests.Model;
 
 /// <summary>In which element formats a random checkpoint is written.</summary>
-internal enum StoredAs
+public enum StoredAs
 {
     /// <summary>Everything but ids in single precision.</summary>
     F32,
