@@ -13,7 +13,9 @@ public sealed class CheckpointReaderTests : IDisposable
 
     public static TheoryData<string> Cases => ConfigReaderTests.Cases;
 
-    private static byte[] Bytes(Tensor view) => view.IsNone ? [] : [.. new Tensor(view.Storage!, view.Offset, DType.U8, 1, 1, checked((int)(view.Count * view.Type.Size()))).Span<byte>()];
+    private static byte[] Bytes(Tensor view) => view.IsNone
+        ? []
+        : [.. new Tensor(view.Storage!, view.Offset, DType.U8, 1, 1, checked((int)(view.Count * view.Type.Size()))).Span<byte>()];
 
     [Theory]
     [MemberData(nameof(Cases))]

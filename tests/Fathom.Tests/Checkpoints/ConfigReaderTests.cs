@@ -67,7 +67,8 @@ public class ConfigReaderTests
         Assert.Equal((8, 2, 1, 32, 3), (c.ExpertCount, c.ExpertsPerToken, c.SharedExpertCount, c.ExpertHiddenSize, c.HashLayerCount));
         Assert.Equal((ScoringFunction.SqrtSoftplus, true, 1.5f, 1.5f), (c.Scoring, c.NormalizeExpertWeights, c.RoutedScalingFactor, c.SwiGluLimit));
         Assert.Equal((4, 20, 1e-6f, 1e-6f), (c.HcMult, c.HcSinkhornIterations, c.HcEpsilon, c.RmsNormEpsilon));
-        Assert.Equal((10000f, 160000f, 16f, 32, 32f, 1f), (c.RopeTheta, c.CompressRopeTheta, c.YarnFactor, c.YarnOriginalContext, c.YarnBetaFast, c.YarnBetaSlow));
+        Assert.Equal((10000f, 160000f, 16f, 32, 32f, 1f),
+            (c.RopeTheta, c.CompressRopeTheta, c.YarnFactor, c.YarnOriginalContext, c.YarnBetaFast, c.YarnBetaSlow));
         Assert.Equal((512, 0, 1, 16), (c.MaxPositions, c.BosToken, c.EosToken, c.NonRotaryDim));
     }
 
@@ -96,7 +97,8 @@ public class ConfigReaderTests
         string[] optional = ["dtype", "scale_fmt", "expert_dtype", "norm_eps", "hc_eps", "n_mtp_layers"];
         foreach (string key in ConfigSpellings.Inference(ConfigSpellings.Released(s_flash)).Select(pair => pair.Key).Except(optional))
         {
-            Assert.Contains(key is "dim" or "n_layers" ? "model_type" : $"{key}: ", Refused(json => json.Remove(key), ConfigSpellings.Inference), StringComparison.Ordinal);
+            string named = key is "dim" or "n_layers" ? "model_type" : $"{key}: ";
+            Assert.Contains(named, Refused(json => json.Remove(key), ConfigSpellings.Inference), StringComparison.Ordinal);
         }
         JsonObject bare = ConfigSpellings.Inference(ConfigSpellings.Released(TestFiles.Path("tests", "goldens", "g_mtp")));
         foreach (string key in optional)
@@ -186,7 +188,8 @@ public class ConfigReaderTests
     [InlineData("rope_scaling", "{\"type\":\"yarn\",\"factor\":0.5,\"original_max_position_embeddings\":32,\"beta_fast\":32,\"beta_slow\":1}")]
     [InlineData("rope_scaling", "{\"type\":\"yarn\",\"factor\":16,\"original_max_position_embeddings\":0,\"beta_fast\":32,\"beta_slow\":1}")]
     [InlineData("rope_scaling", "{\"type\":\"yarn\",\"factor\":16,\"original_max_position_embeddings\":32,\"beta_fast\":1,\"beta_slow\":32}")]
-    [InlineData("rope_scaling", "{\"type\":\"yarn\",\"factor\":16,\"original_max_position_embeddings\":32,\"beta_fast\":32,\"beta_slow\":1,\"attention_factor\":1.277}")]
+    [InlineData("rope_scaling",
+        "{\"type\":\"yarn\",\"factor\":16,\"original_max_position_embeddings\":32,\"beta_fast\":32,\"beta_slow\":1,\"attention_factor\":1.277}")]
     [InlineData("rope_scaling", "{\"type\":\"yarn\",\"rope_type\":\"default\"}")]
     [InlineData("attention_bias", "true")]
     [InlineData("tie_word_embeddings", "true")]

@@ -32,7 +32,7 @@ public sealed class MutationTests : IDisposable
             {
                 Touch(checkpoint.Get(name));
             }
-        }, original => 8..(8 + BitConverter.ToInt32(original)));
+        }, input => input.Length < 8 ? 0..0 : 8..(int)(8 + Math.Clamp(BitConverter.ToInt64(input), 0, input.Length - 8)));
     }
 
     [Fact]

@@ -27,7 +27,7 @@ internal static class Mutations
     /// <summary>Runs the cases of one reader.</summary>
     /// <param name="originals">good inputs</param>
     /// <param name="read">reads one input to the end; gives the input's outcome by returning or throwing</param>
-    /// <param name="isJson">where the JSON lies in an input, for mutations that know about it</param>
+    /// <param name="isJson">where the JSON lies in an input, also in a damaged one; for mutations that know about it</param>
     public static void Run(IReadOnlyList<byte[]> originals, Action<byte[]> read, Func<byte[], Range> isJson)
     {
         int cases = Setting("FATHOM_FUZZ_CASES", DefaultCases);
@@ -39,7 +39,7 @@ internal static class Mutations
             // Each case has a seed of its own, so that one can be repeated without those before it.
             var random = new Random(unchecked(seed + (i * 7919)));
             byte[] original = originals[random.Next(originals.Count)];
-            byte[] input = Mutate(original, isJson(original), random);
+            byte[] input = Mutate(original, isJson, random);
             var clock = System.Diagnostics.Stopwatch.StartNew();
             try
             {
@@ -52,7 +52,8 @@ internal static class Mutations
             }
             catch (Exception e)
             {
-                Assert.Fail($"case {i} of seed {seed}: {e}\ninput ({input.Length} bytes): {Convert.ToBase64String(input.AsSpan(0, Math.Min(input.Length, 6000)))}");
+                Assert.Fail($"case {i} of seed {seed}: {e}\ninput ({input.Length} bytes): " +
+                    $"{Convert.ToBase64String(input.AsSpan(0, Math.Min(input.Length, 6000)))}");
             }
             Assert.True(clock.Elapsed < s_longest, $"case {i} of seed {seed} took {clock.Elapsed}");
         }
@@ -64,23 +65,23 @@ internal static class Mutations
     private static int Setting(string name, int otherwise) =>
         int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out int value) ? value : otherwise;
 
-    private static byte[] Mutate(byte[] original, Range json, Random random)
+    private static byte[] Mutate(byte[] original, Func<byte[], Range> isJson, Random random)
     {
         byte[] input = original;
         int rounds = random.Next(1, 4);
         for (int i = 0; i < rounds && input.Length > 0; i++)
         {
-            bool inJson = input.Length == original.Length && random.Next(4) > 0;
-            (int offset, int length) = inJson ? json.GetOffsetAndLength(input.Length) : (0, input.Length);
+            (int start, int size) = isJson(input).GetOffsetAndLength(input.Length);
+            (int offset, int length) = random.Next(4) > 0 ? (start, size) : (0, input.Length);
             input = random.Next(8) switch
             {
                 0 => Flip(input, offset, length, random),
                 1 => input[..random.Next(input.Length)],
                 2 => Splice(input, offset, length, random),
                 3 => Overwrite(input, offset, length, random),
-                4 or 5 => Json(input, json, random, EditNumber),
-                6 => Json(input, json, random, DeleteKey),
-                _ => Json(input, json, random, SwapStrings),
+                4 or 5 => Json(input, start, size, random, EditNumber),
+                6 => Json(input, start, size, random, DeleteKey),
+                _ => Json(input, start, size, random, SwapStrings),
             };
         }
         return input;
@@ -99,7 +100,6 @@ internal static class Mutations
     private static byte[] Overwrite(byte[] input, int offset, int length, Random random)
     {
         byte[] result = [.. input];
-        random.NextBytes(result.AsSpan(offset + random.Next(length + 1))[..0]);
         int at = offset + random.Next(Math.Max(length, 1));
         random.NextBytes(result.AsSpan(at, Math.Min(random.Next(1, 9), result.Length - at)));
         return result;
@@ -116,13 +116,8 @@ internal static class Mutations
     }
 
     // Edits the JSON as text and, where a binary length stands before it, corrects that so that the edit is reached.
-    private static byte[] Json(byte[] input, Range json, Random random, Func<string, Random, string> edit)
+    private static byte[] Json(byte[] input, int offset, int length, Random random, Func<string, Random, string> edit)
     {
-        (int offset, int length) = json.GetOffsetAndLength(Math.Max(input.Length, json.End.IsFromEnd ? 0 : json.End.Value));
-        if (offset + length > input.Length)
-        {
-            return input;
-        }
         byte[] edited = Encoding.Latin1.GetBytes(edit(Encoding.Latin1.GetString(input, offset, length), random));
         byte[] result = [.. input[..offset], .. edited, .. input[(offset + length)..]];
         if (offset == sizeof(long))

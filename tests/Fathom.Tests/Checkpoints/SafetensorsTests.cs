@@ -53,7 +53,11 @@ public sealed class SafetensorsTests : IDisposable
     public void Reads_shape_type_metadata_and_bytes()
     {
         string path = _folder.Write("a.safetensors", Raw(
-            """{"__metadata__":{"format":"pt"},"x":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"y":{"dtype":"BF16","shape":[2,1,2],"data_offsets":[3,11]}}  """, 11));
+            """
+            {"__metadata__":{"format":"pt"},"x":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},
+            "y":{"dtype":"BF16","shape":[2,1,2],"data_offsets":[3,11]}}
+
+            """, 11));
         using Safetensors file = Safetensors.Open(path);
         Assert.Equal("pt", file.Metadata["format"]);
         Assert.True(file.TryGet("y", out TensorEntry? y));
@@ -80,6 +84,30 @@ public sealed class SafetensorsTests : IDisposable
         }
         using Safetensors none = Safetensors.Open(_folder.Write("b.safetensors", Raw("{}", 0)));
         Assert.Equal(0, none.Count);
+    }
+
+    [Fact]
+    public void Reads_tensors_beyond_2_gb()
+    {
+        // A file with a hole: only its ends are on the disk.
+        const long Rows = 3L << 20;
+        string path = _folder.Write("big.safetensors", Raw(
+            $$$"""
+            {"x":{"dtype":"BF16","shape":[{{{Rows}}},512],"data_offsets":[0,{{{Rows * 1024}}}]},
+            "y":{"dtype":"U8","shape":[3],"data_offsets":[{{{Rows * 1024}}},{{{(Rows * 1024) + 3}}}]}}
+            """, 0));
+        using (FileStream stream = File.OpenWrite(path))
+        {
+            stream.Position = stream.Length + (Rows * 1024) - 2;
+            stream.Write([0x80, 0x3F, 7, 8, 9]);
+        }
+        using Safetensors file = Safetensors.Open(path);
+        Assert.True(file.TryGet("x", out TensorEntry? x));
+        Assert.Equal(Rows * 1024, x.ByteCount);
+        Assert.Contains("Read it in slices", Assert.Throws<CheckpointException>(() => x.Bytes.Length).Message, StringComparison.Ordinal);
+        Assert.Equal(0x3F80, x.View.Row((int)Rows - 1).Span<ushort>()[^1]);
+        Assert.True(file.TryGet("y", out TensorEntry? y));
+        Assert.Equal([7, 8, 9], y.Bytes.ToArray());
     }
 
     [Fact]
