@@ -12,7 +12,7 @@ namespace Fathom.Tests.Checkpoints;
 /// </summary>
 internal static class Mutations
 {
-    private const int DefaultCases = 2_000;
+    private const int DefaultCases = 1_000;
 
     // Far above any good run and far below a test's patience.
     private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(5);
