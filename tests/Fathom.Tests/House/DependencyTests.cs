@@ -126,7 +126,7 @@ public partial class DependencyTests
     [GeneratedRegex(@"\bGetEnvironmentVariables?\b|\bExpandEnvironmentVariables\b")]
     private static partial Regex EnvironmentVariable();
 
-    [GeneratedRegex(@"\bVector(64|128|256|512)\b|\bVector\s*<|\bSystem\.(Numerics|Runtime\.Intrinsics)\b|\bCpu\w*")]
+    [GeneratedRegex(@"\bVector(64|128|256|512)\b|\bVector\s*<|\bSystem\.Runtime\.Intrinsics\b|\bCpu\w*")]
     private static partial Regex VectorOrCpu();
 
     [GeneratedRegex(@"\b(Tensor|WeightMatrix|Storage|HostStorage|ModelConfig|LayerPlan|LayerWeights|LayerCache|SequenceCache|Workspace)\b")]
