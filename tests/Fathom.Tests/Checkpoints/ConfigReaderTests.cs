@@ -1,3 +1,4 @@
+using Fathom.Devices;
 using System.Text;
 using System.Text.Json.Nodes;
 using Fathom.Checkpoints;
