@@ -3,6 +3,7 @@ using System.CommandLine.Invocation;
 using Fathom.Checkpoints;
 using Fathom.Engine;
 using Fathom.Model;
+using Fathom.Prompts;
 
 namespace Fathom.Cli;
 
@@ -13,6 +14,7 @@ internal static class Program
     private static readonly Func<Command>[] s_commands =
     [
         RunCommand.Create,
+        ChatCommand.Create,
         EvalCommand.Create,
         PlanCommand.Create,
     ];
@@ -43,7 +45,7 @@ internal static class Program
         {
             return Failed("Stopped.");
         }
-        catch (Exception e) when (e is ModelConfigException or CheckpointException or RequestException or InvalidDataException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is ModelConfigException or CheckpointException or RequestException or PromptException or InvalidDataException or IOException or UnauthorizedAccessException)
         {
             return Failed(e.Message);
         }

@@ -6,7 +6,8 @@ namespace Fathom.Cli;
 /// <summary>A line on stderr while a long text is read: how far, how fast, how long still. Short texts show nothing.</summary>
 internal sealed class ReadingProgress(int total, bool quiet)
 {
-    private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(1);
+    // A log keeps every line; a terminal overwrites one.
+    private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(Console.IsErrorRedirected ? 10 : 1);
 
     private readonly long _begin = Stopwatch.GetTimestamp();
     private TimeSpan _shown;
