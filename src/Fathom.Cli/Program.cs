@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
 using Fathom.Checkpoints;
+using Fathom.Engine;
 using Fathom.Model;
+using Fathom.Prompts;
 
 namespace Fathom.Cli;
 
@@ -11,12 +13,15 @@ internal static class Program
     /// <summary>Every command; a new one is a file and a line here.</summary>
     private static readonly Func<Command>[] s_commands =
     [
+        RunCommand.Create,
+        ChatCommand.Create,
+        EvalCommand.Create,
         PlanCommand.Create,
     ];
 
     private static async Task<int> Main(string[] args)
     {
-        var root = new CommandWithExample("fathom", "Runs DeepSeek-V4 language models on this machine.", "fathom plan flash --context 1048576")
+        var root = new CommandWithExample("fathom", "Runs DeepSeek-V4 language models on this machine.", "fathom run \"And it came to pass\"")
         {
             CommandWithExample.Help(),
             new VersionOption(),
@@ -40,7 +45,7 @@ internal static class Program
         {
             return Failed("Stopped.");
         }
-        catch (Exception e) when (e is ModelConfigException or CheckpointException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is ModelConfigException or CheckpointException or RequestException or PromptException or InvalidDataException or IOException or UnauthorizedAccessException)
         {
             return Failed(e.Message);
         }

@@ -91,10 +91,11 @@ public sealed partial class Checkpoint : IDisposable
         if (File.Exists(index))
         {
             AddIndexed(index);
-            if (File.Exists(single) && !_files.Exists(f => f.Path == single))
+            if (File.Exists(single) && !_files.Exists(file => System.IO.Path.GetFileName(file.Path) == SingleFileName))
             {
                 throw new CheckpointException(
-                    $"{Path}: expected {SingleFileName} or {ShardIndex.FileName}, found both, and the index doesn't name the single file. Remove the one that is out of date.");
+                    $"{Path}: expected {SingleFileName} or {ShardIndex.FileName}, found both, and the index doesn't name the single file. " +
+                    "Remove the one that is out of date.");
             }
         }
         else if (File.Exists(single))
@@ -124,17 +125,23 @@ public sealed partial class Checkpoint : IDisposable
         {
             if (!_owners.TryGetValue(name, out Safetensors? owner))
             {
-                throw new CheckpointException($"{name}: expected in {shard} according to {index}, found in no shard. Index and shards are of different revisions; download both again.");
+                throw new CheckpointException(
+                    $"{name}: expected in {shard} according to {index}, found in no shard. " +
+                    "Index and shards are of different revisions; download both again.");
             }
             if (System.IO.Path.GetFileName(owner.Path) != shard)
             {
-                throw new CheckpointException($"{name}: expected in {shard} according to {index}, found in {owner.Path}. Index and shards are of different revisions; download both again.");
+                throw new CheckpointException(
+                    $"{name}: expected in {shard} according to {index}, found in {owner.Path}. " +
+                    "Index and shards are of different revisions; download both again.");
             }
         }
         if (_owners.Count != shards.Count)
         {
             string extra = _owners.Keys.First(name => !shards.ContainsKey(name));
-            throw new CheckpointException($"{extra}: expected every tensor of the shards in {index}, found this one only in {_owners[extra].Path}. Index and shards are of different revisions; download both again.");
+            throw new CheckpointException(
+                $"{extra}: expected every tensor of the shards in {index}, found this one only in {_owners[extra].Path}. " +
+                "Index and shards are of different revisions; download both again.");
         }
     }
 
@@ -147,7 +154,8 @@ public sealed partial class Checkpoint : IDisposable
         if (shards.Length == 0)
         {
             throw new CheckpointException(
-                $"{Path}: expected {SingleFileName}, {ShardIndex.FileName} or numbered shards, found {(files.Length == 0 ? "none" : $"only {string.Join(", ", files.Select(System.IO.Path.GetFileName))}")}. Is this a model's folder?");
+                $"{Path}: expected {SingleFileName}, {ShardIndex.FileName} or numbered shards, " +
+                $"found {(files.Length == 0 ? "none" : $"only {string.Join(", ", files.Select(System.IO.Path.GetFileName))}")}. Is this a model's folder?");
         }
         string total = shards[0].Number.Groups["total"].Value;
         string stem = shards[0].Number.Groups["stem"].Value;
@@ -157,7 +165,9 @@ public sealed partial class Checkpoint : IDisposable
             if (groups["total"].Value != total || groups["stem"].Value != stem
                 || groups["number"].Value != (i + 1).ToString(CultureInfo.InvariantCulture).PadLeft(total.Length, '0'))
             {
-                throw new CheckpointException($"{Path}: expected shard {i + 1} of {stem}-…-of-{total}, found {System.IO.Path.GetFileName(shards[i].File)}. A shard is missing, or two sets of shards are mixed.");
+                throw new CheckpointException(
+                    $"{Path}: expected shard {i + 1} of {stem}-…-of-{total}, found {System.IO.Path.GetFileName(shards[i].File)}. " +
+                    "A shard is missing, or two sets of shards are mixed.");
             }
             Add(shards[i].File);
         }
@@ -175,7 +185,8 @@ public sealed partial class Checkpoint : IDisposable
         {
             if (!_owners.TryAdd(name, file))
             {
-                throw new CheckpointException($"{name}: expected in one file, found in {_owners[name].Path} and {path}. Remove the file that doesn't belong to the model.");
+                throw new CheckpointException(
+                    $"{name}: expected in one file, found in {_owners[name].Path} and {path}. Remove the file that doesn't belong to the model.");
             }
         }
     }

@@ -44,7 +44,8 @@ public sealed class CheckpointReader
         ArgumentNullException.ThrowIfNull(checkpoint);
         ArgumentNullException.ThrowIfNull(config);
         WeightSpelling spelling = WeightNames.Detect(checkpoint.Contains) ?? throw new CheckpointException(
-            $"{checkpoint.Path}: expected embed.weight or model.embed_tokens.weight, found neither among {checkpoint.Names.Count} tensors. Is this a DeepSeek-V4 checkpoint?");
+            $"{checkpoint.Path}: expected embed.weight or model.embed_tokens.weight, found neither among {checkpoint.Names.Count} tensors. " +
+            "Is this a DeepSeek-V4 checkpoint?");
         return new CheckpointReader(checkpoint, spelling, config);
     }
 
@@ -72,7 +73,8 @@ public sealed class CheckpointReader
             }
         }
         throw new CheckpointException(
-            $"{(places.Count > 0 ? places[0].Name : weight.Name)}: expected {Expectation(weight)}, found no such tensor in {_checkpoint.Path}. Does config.json belong to this checkpoint?");
+            $"{(places.Count > 0 ? places[0].Name : weight.Name)}: expected {Expectation(weight)}, found no such tensor in {_checkpoint.Path}. " +
+            "Does config.json belong to this checkpoint?");
     }
 
     private StoredWeight ReadAlone(ExpectedWeight weight, WeightPlace place, TensorEntry entry)
@@ -120,7 +122,8 @@ public sealed class CheckpointReader
         if (!_checkpoint.TryGet(place.ScaleName, out TensorEntry? scales))
         {
             throw new CheckpointException(
-                $"{place.ScaleName}: expected the scales of {values}, found no such tensor in {_checkpoint.Path}. Without them the values mean nothing; download the checkpoint again.");
+                $"{place.ScaleName}: expected the scales of {values}, found no such tensor in {_checkpoint.Path}. " +
+                "Without them the values mean nothing; download the checkpoint again.");
         }
         return scales.DType == DType.Ue8m0 && scales.Shape.SequenceEqual(shape)
             ? scales
@@ -165,7 +168,8 @@ public sealed class CheckpointReader
     }
 
     private static CheckpointException Wrong(TensorEntry entry, string expected) => new(
-        $"{entry.Name}: expected {expected}, found {entry.Format} ({string.Join(", ", entry.Shape)}) in {entry.File}. Does config.json belong to this checkpoint?");
+        $"{entry.Name}: expected {expected}, found {entry.Format} ({string.Join(", ", entry.Shape)}) in {entry.File}. " +
+        "Does config.json belong to this checkpoint?");
 
     private List<string> FindUnknown()
     {

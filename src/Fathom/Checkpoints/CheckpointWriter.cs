@@ -61,7 +61,9 @@ public sealed class CheckpointWriter : IDisposable
     {
         if (!_owners.TryGetValue(name, out SafetensorsWriter? owner))
         {
-            throw new CheckpointException($"{name}: expected one of the {_owners.Count} tensors announced for {_folder}, found another. Announce it when creating the checkpoint.");
+            throw new CheckpointException(
+                $"{name}: expected one of the {_owners.Count} tensors announced for {_folder}, found another. " +
+                "Announce it when creating the checkpoint.");
         }
         owner.Write(name, bytes);
     }
@@ -127,7 +129,8 @@ public sealed class CheckpointWriter : IDisposable
             || (name!.StartsWith("model-", StringComparison.Ordinal) && name.EndsWith(".safetensors", StringComparison.Ordinal)));
         if (other is not null)
         {
-            throw new CheckpointException($"{folder}: expected a folder without another checkpoint, found {other}. Choose another folder, or remove the old checkpoint.");
+            throw new CheckpointException(
+                $"{folder}: expected a folder without another checkpoint, found {other}. Choose another folder, or remove the old checkpoint.");
         }
     }
 

@@ -1,6 +1,6 @@
-using System.Globalization;
 using System.Text.Json;
 using Fathom.Model;
+using static System.FormattableString;
 
 namespace Fathom.Checkpoints;
 
@@ -126,7 +126,7 @@ internal sealed class ConfigKeys
     {
         if (!EqualityComparer<T>.Default.Equals(value, other))
         {
-            throw Wrong(key, string.Create(CultureInfo.InvariantCulture, $"{other}, as {otherKey} says"), string.Create(CultureInfo.InvariantCulture, $"{value}"), "Remove the key that is wrong.");
+            throw Wrong(key, Invariant($"{other}, as {otherKey} says"), Invariant($"{value}"), "Remove the key that is wrong.");
         }
     }
 

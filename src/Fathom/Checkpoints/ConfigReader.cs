@@ -14,7 +14,9 @@ public static class ConfigReader
 
     /// <summary>Reads and validates the config.</summary>
     /// <param name="path">a model's folder, or the file itself</param>
-    /// <exception cref="ModelConfigException">the file is missing or no JSON, or the config is incomplete, contradicts itself or asks for another architecture</exception>
+    /// <exception cref="ModelConfigException">
+    /// the file is missing or no JSON, or the config is incomplete, contradicts itself or asks for another architecture
+    /// </exception>
     public static ConfigFile Read(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);

@@ -76,6 +76,6 @@ internal static class InferenceConfig
         double context = (double)factor * original;
         return context is >= 1 and <= int.MaxValue
             ? (int)context
-            : throw keys.Wrong("rope_factor", "rope_factor · original_seq_len from 1 to 2³¹ − 1", $"{factor} · {original}");
+            : throw keys.Wrong("rope_factor", "rope_factor · original_seq_len from 1 to 2³¹ − 1", FormattableString.Invariant($"{factor} · {original}"));
     }
 }

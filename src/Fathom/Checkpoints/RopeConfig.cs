@@ -112,7 +112,8 @@ internal sealed record RopeConfig
         double dim = Math.Round(exact);
         if (!(Math.Abs(exact - dim) <= Ulps) || dim is < 0 or > int.MaxValue)
         {
-            throw keys.Wrong("partial_rotary_factor", $"a fraction that makes a whole number of the head's {headDim} dimensions", $"{exact}");
+            throw keys.Wrong("partial_rotary_factor",
+                $"a fraction that makes a whole number of the head's {headDim} dimensions", FormattableString.Invariant($"{exact}"));
         }
         if (keys.Has("qk_rope_head_dim"))
         {

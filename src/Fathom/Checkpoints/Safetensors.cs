@@ -76,7 +76,8 @@ public sealed class Safetensors : IDisposable
         // Bytes are packed FP4 only as a matrix, or a stack of them, with scales; I8 by itself would be another quantiser's.
         bool hasScale = record.Shape.Length >= 2 && ScaleNames(name).Any(containsScale);
         DType type = ElementFormat.Read(record.Format, hasScale) ?? throw new CheckpointException(
-            $"{name}: expected one of {ElementFormat.Readable}, found {record.Format} ({string.Join(", ", record.Shape)}) in {Path}. Convert the tensor to F32 or BF16.");
+            $"{name}: expected one of {ElementFormat.Readable}, found {record.Format} ({string.Join(", ", record.Shape)}) in {Path}. " +
+            "Convert the tensor to F32 or BF16.");
         entry = new TensorEntry(record, type, Path, _storage, _dataOffset + record.Begin);
         return true;
     }
@@ -108,7 +109,8 @@ public sealed class Safetensors : IDisposable
         if (length > (ulong)(file.Length - PrefixBytes))
         {
             throw new CheckpointException(
-                $"{file.Path}: expected a header of {length} bytes, found {file.Length - PrefixBytes} bytes after its length. The file is truncated; download it again.");
+                $"{file.Path}: expected a header of {length} bytes, found {file.Length - PrefixBytes} bytes after its length. " +
+                "The file is truncated; download it again.");
         }
         return (int)length;
     }

@@ -27,7 +27,8 @@ internal sealed class SafetensorsHeader
     public IReadOnlyDictionary<string, string> Metadata => _metadata;
 
     /// <summary>Parses and checks a header.</summary>
-    /// <param name="json">the JSON without its length</param> <param name="dataBytes">what follows it in the file</param> <param name="file">for messages</param>
+    /// <param name="json">the JSON without its length</param> <param name="dataBytes">what follows it in the file</param>
+    /// <param name="file">for messages</param>
     /// <exception cref="CheckpointException">anything is wrong with it</exception>
     public static SafetensorsHeader Parse(ReadOnlySpan<byte> json, long dataBytes, string file)
     {
@@ -164,7 +165,8 @@ internal sealed class SafetensorsHeader
         {
             if (record.End > dataBytes)
             {
-                throw Wrong(record.Name, $"its data to end by byte {dataBytes} of the file's data", $"data_offsets [{record.Begin}, {record.End}]: the file is truncated");
+                throw Wrong(record.Name, $"its data to end by byte {dataBytes} of the file's data",
+                    $"data_offsets [{record.Begin}, {record.End}]: the file is truncated");
             }
             if (record.Begin != end)
             {

@@ -70,11 +70,13 @@ public sealed class SafetensorsWriter : IDisposable
         ObjectDisposedException.ThrowIf(_state != State.Open, this);
         if (!_slots.TryGetValue(name, out Slot? slot))
         {
-            throw new CheckpointException($"{name}: expected one of the {_slots.Count} tensors announced for {_path}, found another. Announce it when creating the file.");
+            throw new CheckpointException(
+                $"{name}: expected one of the {_slots.Count} tensors announced for {_path}, found another. Announce it when creating the file.");
         }
         if (bytes.Length > slot.End - slot.Next)
         {
-            throw new CheckpointException($"{name}: expected {slot.End - slot.Begin} bytes in {_path}, found {slot.Next - slot.Begin + bytes.Length}. Check shape and format.");
+            throw new CheckpointException(
+                $"{name}: expected {slot.End - slot.Begin} bytes in {_path}, found {slot.Next - slot.Begin + bytes.Length}. Check shape and format.");
         }
         try
         {
@@ -113,7 +115,9 @@ public sealed class SafetensorsWriter : IDisposable
         {
             if (slot.Next != slot.End)
             {
-                throw new CheckpointException($"{name}: expected {slot.End - slot.Begin} bytes before completing {_path}, found {slot.Next - slot.Begin}. Write every tensor in full.");
+                throw new CheckpointException(
+                    $"{name}: expected {slot.End - slot.Begin} bytes before completing {_path}, found {slot.Next - slot.Begin}. " +
+                    "Write every tensor in full.");
             }
         }
         Guard(_path, () =>
@@ -188,7 +192,8 @@ public sealed class SafetensorsWriter : IDisposable
         {
             if (!names.Add(tensor.Name) || tensor.Name == "__metadata__")
             {
-                throw new CheckpointException($"{tensor.Name}: expected names to be unique and none to be __metadata__, found this one. Check what is being saved.");
+                throw new CheckpointException(
+                    $"{tensor.Name}: expected names to be unique and none to be __metadata__, found this one. Check what is being saved.");
             }
             json.WriteStartObject(tensor.Name);
             json.WriteString("dtype", ElementFormat.Name(tensor.DType));

@@ -49,6 +49,7 @@ public sealed class TensorEntry
     {
         get
         {
+            ObjectDisposedException.ThrowIf(_storage.IsDisposed, this);
             long planes = 1;
             for (int i = 0; i < Shape.Count - 2; i++)
             {
@@ -73,7 +74,8 @@ public sealed class TensorEntry
         {
             if (ByteCount > int.MaxValue)
             {
-                throw new CheckpointException($"{Name}: expected at most {int.MaxValue} bytes to read at once, found {ByteCount} in {File}. Read it in slices.");
+                throw new CheckpointException(
+                    $"{Name}: expected at most {int.MaxValue} bytes to read at once, found {ByteCount} in {File}. Read it in slices.");
             }
             ObjectDisposedException.ThrowIf(_storage.IsDisposed, this);
             return ByteCount == 0 ? default : ((HostStorage)_storage).Span(_offset, (int)ByteCount);

@@ -19,7 +19,8 @@ public sealed record TensorToWrite(string Name, DType DType, IReadOnlyList<long>
                 bytes = dimension >= 0 ? bytes * dimension : -1;
                 if (bytes < 0 || bytes > long.MaxValue)
                 {
-                    throw new CheckpointException($"{Name}: expected a shape of 0 to {long.MaxValue} bytes, found ({string.Join(", ", Shape)}). Check what is being saved.");
+                    throw new CheckpointException(
+                        $"{Name}: expected a shape of 0 to {long.MaxValue} bytes, found ({string.Join(", ", Shape)}). Check what is being saved.");
                 }
             }
             return (long)bytes;
@@ -35,6 +36,7 @@ public sealed record TensorToWrite(string Name, DType DType, IReadOnlyList<long>
         {
             bytes += tensor.ByteCount;
         }
-        return bytes <= Most ? (long)bytes : throw new CheckpointException($"A checkpoint of {bytes} bytes was announced, expected at most {Most}. Check what is being saved.");
+        return bytes <= Most ? (long)bytes : throw new CheckpointException($"A checkpoint of {bytes} bytes was announced, expected at most {Most}. " +
+        "Check what is being saved.");
     }
 }

@@ -67,7 +67,8 @@ public static class Fp4E2M1
     }
 
     /// <summary>Two codes to a byte as checkpoints store them: the low nibble is the even element.</summary>
-    /// <param name="codes">an even number of codes, one per byte</param> <param name="pairs">half as many bytes; may be the start of <paramref name="codes"/></param>
+    /// <param name="codes">an even number of codes, one per byte</param>
+    /// <param name="pairs">half as many bytes; may be the start of <paramref name="codes"/></param>
     public static void Pack(ReadOnlySpan<byte> codes, Span<byte> pairs)
     {
         Debug.Assert(codes.Length == 2 * pairs.Length);

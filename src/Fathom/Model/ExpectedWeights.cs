@@ -3,6 +3,9 @@ namespace Fathom.Model;
 /// <summary>Every weight that a model of a config must have, in the order in which a token meets them.</summary>
 public static class ExpectedWeights
 {
+    // One scale each for the mixing weights before, after and between the streams.
+    private const int HcScales = 3;
+
     /// <summary>The weights of the whole model; MTP blocks come last and can be left out, as transformers' checkpoints leave them out.</summary>
     /// <param name="config">a validated config</param> <param name="withMtp">whether to list the MTP blocks</param>
     public static IEnumerable<ExpectedWeight> Of(ModelConfig config, bool withMtp = true)
@@ -132,9 +135,6 @@ public static class ExpectedWeights
         list.Vector(WeightPart.HcHeadScale, WeightRole.Exact, 1),
         list.Vector(WeightPart.FinalNorm, WeightRole.Plain, config.HiddenSize),
     ];
-
-    // One scale each for the mixing weights before, after and between the streams.
-    private const int HcScales = 3;
 
     private static int HcOutputs(ModelConfig config) => (2 * config.HcMult) + (config.HcMult * config.HcMult);
 

@@ -10,6 +10,7 @@ public sealed partial record ModelConfig
     private const int WidthMax = 1 << 20;
     private const int CountMax = 1 << 16;
     private const int LayersMax = 1 << 10;
+    private const int ExpertsMax = 1 << 20;
     private const int TokensMax = 1 << 30;
     private const int ElementsMax = 1 << 30;
 
@@ -86,6 +87,7 @@ public sealed partial record ModelConfig
     {
         InRange(ExpertCount, 1, CountMax);
         InRange(ExpertsPerToken, 1, ExpertCount);
+        InProduct(LayerCount, ExpertCount, nameof(LayerCount), nameof(ExpertCount), ExpertsMax);
         InRange(SharedExpertCount, 0, CountMax);
         InRange(ExpertHiddenSize, 1, WidthMax);
         InProduct(SharedExpertCount, ExpertHiddenSize, nameof(SharedExpertCount), nameof(ExpertHiddenSize), ElementsMax);

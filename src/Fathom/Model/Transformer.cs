@@ -45,6 +45,9 @@ public sealed class Transformer : IDisposable
     /// <summary>Layout of the caches.</summary>
     public CacheLayout Layout { get; }
 
+    /// <summary>The largest batch.</summary>
+    public int MaxRows => _ahead.MaxRows;
+
     /// <summary>Whether the checkpoint has an MTP block.</summary>
     public bool CanDraft => _mtp is not null;
 

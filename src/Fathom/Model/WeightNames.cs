@@ -45,7 +45,8 @@ public static class WeightNames
     }
 
     /// <summary>Every place where a checkpoint of a spelling may hold the weight, the usual one first; none where the spelling drops it.</summary>
-    /// <param name="weight">the weight</param> <param name="spelling">the checkpoint's spelling</param> <param name="layerCount">main layers of the model</param>
+    /// <param name="weight">the weight</param> <param name="spelling">the checkpoint's spelling</param>
+    /// <param name="layerCount">main layers of the model</param>
     public static IReadOnlyList<WeightPlace> Places(ExpectedWeight weight, WeightSpelling spelling, int layerCount)
     {
         ArgumentNullException.ThrowIfNull(weight);
@@ -74,7 +75,9 @@ public static class WeightNames
 
     /// <summary>The official name of a weight's scales.</summary>
     internal static string OfficialScale(string name) =>
-        name.EndsWith(WeightSuffix, StringComparison.Ordinal) ? string.Concat(name.AsSpan(0, name.Length - WeightSuffix.Length), ScaleSuffix) : name + ScaleSuffix;
+        name.EndsWith(WeightSuffix, StringComparison.Ordinal)
+            ? string.Concat(name.AsSpan(0, name.Length - WeightSuffix.Length), ScaleSuffix)
+            : name + ScaleSuffix;
 
     private static WeightPlace Transformed(string name) => new(name, name + "_scale_inv");
 

@@ -43,12 +43,16 @@ public sealed record ContextPlan
 
     /// <summary>The plan of a V4 model in the released number formats.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The context is not between 1 and the model's longest.</exception>
-    public static ContextPlan For(ModelConfig config, long context)
+    public static ContextPlan For(ModelConfig config, long context) => For(config, TensorInventory.For(config), context);
+
+    /// <summary>The plan of a V4 model with its own tensors; its cache is in the released mixed format.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The context is not between 1 and the model's longest.</exception>
+    public static ContextPlan For(ModelConfig config, TensorInventory inventory, long context)
     {
         ArgumentNullException.ThrowIfNull(config);
+        ArgumentNullException.ThrowIfNull(inventory);
         ArgumentOutOfRangeException.ThrowIfLessThan(context, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(context, config.MaxPositions);
-        var inventory = TensorInventory.For(config);
         return new ContextPlan
         {
             Context = context,

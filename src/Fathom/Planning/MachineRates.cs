@@ -11,19 +11,23 @@ namespace Fathom.Planning;
 /// <param name="Threads">Threads that measured.</param>
 public sealed record MachineRates(double ReadGBps, double FmaGflops, int Threads)
 {
-    private const int BytesPerThread = 128 << 20;        // beyond any cache that the threads share
+    private const int BytesPerThread = 128 << 20;
+    private const long BytesTogether = 2L << 30;         // beyond any cache that many threads share
     private const int ReadRounds = 40;
     private const int FmaRounds = 40;
     private const int FmaSteps = 2_000_000;
     private const int Accumulators = 8;                  // enough to hide the latency of two FMA units
 
-    /// <summary>Measures with <paramref name="threads"/> threads; takes 128 MB of memory for each while it runs. The best of a few rounds counts.</summary>
+    /// <summary>Measures with <paramref name="threads"/> threads; takes 128 MB of memory for each, at most 2 GB, while it runs. The best of many rounds counts.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Fewer than one thread.</exception>
     public static MachineRates Measure(int threads)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
-        double seconds = BestRound(threads, ReadRounds, MakeReader);
-        double readGBps = (double)threads * BytesPerThread / seconds / 1e9;
+        int bytes = BytesPerThread;
+        while ((long)bytes * threads > BytesTogether)
+            bytes /= 2;
+        double seconds = BestRound(threads, ReadRounds, () => MakeReader(bytes));
+        double readGBps = (double)threads * bytes / seconds / 1e9;
         seconds = BestRound(threads, FmaRounds, () => () => MultiplyAdd(FmaSteps));
         double flops = (double)threads * FmaSteps * Accumulators * Vector512<float>.Count * 2;
         return new MachineRates(readGBps, flops / seconds / 1e9, threads);
@@ -37,9 +41,9 @@ public sealed record MachineRates(double ReadGBps, double FmaGflops, int Threads
         return Math.Max(0, info.TotalAvailableMemoryBytes - info.MemoryLoadBytes);
     }
 
-    private static Func<float> MakeReader()
+    private static Func<float> MakeReader(int bytes)
     {
-        float[] memory = new float[BytesPerThread / sizeof(float)];
+        float[] memory = new float[bytes / sizeof(float)];
         Array.Fill(memory, 1f);                          // pages that were never written are not memory
         return () => Sum(memory);
     }

@@ -3,7 +3,8 @@ using Fathom.Model;
 namespace Fathom.Planning;
 
 /// <summary>
-/// Every tensor of a released checkpoint, derived from the config alone: FP8 projections, FP4 routed experts, BF16 and F32 for the rest.
+/// Every tensor of a checkpoint, derived from the config and two number formats: that of the projections (released: FP8) and that of the
+/// routed experts (released: FP4). The rest is BF16 and F32.
 /// </summary>
 public sealed class TensorInventory
 {
@@ -11,13 +12,17 @@ public sealed class TensorInventory
     private const int Fp4Block = 32;
 
     private readonly ModelConfig _config;
+    private readonly NumberFormat _projections;
+    private readonly NumberFormat _experts;
     private readonly List<TensorGroup> _main = [];
     private readonly List<TensorGroup> _mtp = [];
     private List<TensorGroup> _target;
 
-    private TensorInventory(ModelConfig config)
+    private TensorInventory(ModelConfig config, NumberFormat projections, NumberFormat experts)
     {
         _config = config;
+        _projections = projections;
+        _experts = experts;
         _target = _main;
     }
 
@@ -54,11 +59,17 @@ public sealed class TensorInventory
     /// <summary>Bytes of the main model in one number format.</summary>
     public long BytesIn(NumberFormat format) => _main.Where(t => t.Format == format).Sum(t => t.Bytes);
 
-    /// <summary>Lists the tensors of a model.</summary>
-    public static TensorInventory For(ModelConfig config)
+    /// <summary>Lists the tensors of a model in the released number formats.</summary>
+    public static TensorInventory For(ModelConfig config) => For(config, NumberFormat.Fp8, NumberFormat.Fp4);
+
+    /// <summary>Lists the tensors of a model whose projections and routed experts are stored in other formats.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">A format that holds no weights.</exception>
+    public static TensorInventory For(ModelConfig config, NumberFormat projections, NumberFormat experts)
     {
         ArgumentNullException.ThrowIfNull(config);
-        var inventory = new TensorInventory(config);
+        ArgumentOutOfRangeException.ThrowIfEqual((int)projections, (int)NumberFormat.I64, nameof(projections));
+        ArgumentOutOfRangeException.ThrowIfEqual((int)experts, (int)NumberFormat.I64, nameof(experts));
+        var inventory = new TensorInventory(config, projections, experts);
         inventory.AddWholeModel();
         return inventory;
     }
@@ -78,8 +89,8 @@ public sealed class TensorInventory
         {
             string prefix = $"mtp.{i}.";
             Block(prefix, LayerPlan.For(c, c.LayerCount + i));
-            Fp8(prefix + "e_proj", c.HiddenSize, c.HiddenSize);
-            Fp8(prefix + "h_proj", c.HiddenSize, c.HiddenSize);
+            Projection(prefix + "e_proj", c.HiddenSize, c.HiddenSize);
+            Projection(prefix + "h_proj", c.HiddenSize, c.HiddenSize);
             Bf16(prefix + "enorm", 1, c.HiddenSize);
             Bf16(prefix + "hnorm", 1, c.HiddenSize);
             Bf16(prefix + "norm", 1, c.HiddenSize);
@@ -119,18 +130,18 @@ public sealed class TensorInventory
         ModelConfig c = _config;
         long heads = (long)c.HeadCount * c.HeadDim;
         F32(prefix + "attn_sink", 1, c.HeadCount);
-        Fp8(prefix + "wq_a", c.QueryRank, c.HiddenSize);
+        Projection(prefix + "wq_a", c.QueryRank, c.HiddenSize);
         Bf16(prefix + "q_norm", 1, c.QueryRank);
-        Fp8(prefix + "wq_b", heads, c.QueryRank);
-        Fp8(prefix + "wkv", c.HeadDim, c.HiddenSize);
+        Projection(prefix + "wq_b", heads, c.QueryRank);
+        Projection(prefix + "wkv", c.HeadDim, c.HiddenSize);
         Bf16(prefix + "kv_norm", 1, c.HeadDim);
-        Fp8(prefix + "wo_a", (long)c.OutputGroups * c.OutputRank, heads / c.OutputGroups);
-        Fp8(prefix + "wo_b", c.HiddenSize, (long)c.OutputGroups * c.OutputRank);
+        Projection(prefix + "wo_a", (long)c.OutputGroups * c.OutputRank, heads / c.OutputGroups);
+        Projection(prefix + "wo_b", c.HiddenSize, (long)c.OutputGroups * c.OutputRank);
         if (plan.Attention != AttentionKind.Window)
             Compressor(prefix + "compressor.", plan, c.HeadDim);
         if (plan.Attention == AttentionKind.Csa)
         {
-            Fp8(prefix + "indexer.wq_b", (long)c.IndexHeadCount * c.IndexHeadDim, c.QueryRank);
+            Projection(prefix + "indexer.wq_b", (long)c.IndexHeadCount * c.IndexHeadDim, c.QueryRank);
             Bf16(prefix + "indexer.weights_proj", c.IndexHeadCount, c.HiddenSize);
             Compressor(prefix + "indexer.compressor.", plan, c.IndexHeadDim);
         }
@@ -161,44 +172,39 @@ public sealed class TensorInventory
             return;
 
         long shared = (long)c.SharedExpertCount * c.ExpertHiddenSize;
-        Fp8(prefix + "shared_experts.w1", shared, c.HiddenSize);
-        Fp8(prefix + "shared_experts.w3", shared, c.HiddenSize);
-        Fp8(prefix + "shared_experts.w2", c.HiddenSize, shared);
+        Projection(prefix + "shared_experts.w1", shared, c.HiddenSize);
+        Projection(prefix + "shared_experts.w3", shared, c.HiddenSize);
+        Projection(prefix + "shared_experts.w2", c.HiddenSize, shared);
     }
 
-    private void F32(string name, long rows, long columns) => Dense(name, NumberFormat.F32, rows * columns, rows * columns * 4, 1);
+    private void F32(string name, long rows, long columns) => Add(name, NumberFormat.F32, rows, columns, of: 1, used: 1);
 
-    private void Bf16(string name, long rows, long columns) => Dense(name, NumberFormat.Bf16, rows * columns, rows * columns * 2, 1);
+    private void Bf16(string name, long rows, long columns) => Add(name, NumberFormat.Bf16, rows, columns, of: 1, used: 1);
 
-    private void Fp8(string name, long rows, long columns)
+    private void Projection(string name, long rows, long columns) => Add(name, _projections, rows, columns, of: 1, used: 1);
+
+    private void RoutedExperts(string name, long rows, long columns) =>
+        Add(name, _experts, rows, columns, _config.ExpertCount, _config.ExpertsPerToken);
+
+    /// <summary>Adds a matrix, or one <paramref name="of"/> several alike of which a token uses some.</summary>
+    private void Add(string name, NumberFormat format, long rows, long columns, int of, int used)
     {
-        long scales = Blocks(rows, Fp8Block) * Blocks(columns, Fp8Block);
-        Dense(name, NumberFormat.Fp8, rows * columns, rows * columns + scales, 2);
-    }
-
-    private void Dense(string name, NumberFormat format, long parameters, long bytes, int tensors) => _target.Add(new TensorGroup
-    {
-        Name = name,
-        Format = format,
-        Parameters = parameters,
-        ActiveParameters = parameters,
-        Bytes = bytes,
-        BytesRead = bytes,
-        TensorCount = tensors,
-    });
-
-    private void RoutedExperts(string name, long rows, long columns)
-    {
-        long bytes = rows * (Blocks(columns, 2) + Blocks(columns, Fp4Block));
+        (long bytes, int tensors) = format switch
+        {
+            NumberFormat.F32 => (rows * columns * 4, 1),
+            NumberFormat.Bf16 => (rows * columns * 2, 1),
+            NumberFormat.Fp8 => (rows * columns + Blocks(rows, Fp8Block) * Blocks(columns, Fp8Block), 2),
+            _ => (rows * (Blocks(columns, 2) + Blocks(columns, Fp4Block)), 2),
+        };
         _target.Add(new TensorGroup
         {
             Name = name,
-            Format = NumberFormat.Fp4,
-            Parameters = rows * columns * _config.ExpertCount,
-            ActiveParameters = rows * columns * _config.ExpertsPerToken,
-            Bytes = bytes * _config.ExpertCount,
-            BytesRead = bytes * _config.ExpertsPerToken,
-            TensorCount = 2 * _config.ExpertCount,
+            Format = format,
+            Parameters = rows * columns * of,
+            ActiveParameters = rows * columns * used,
+            Bytes = bytes * of,
+            BytesRead = bytes * used,
+            TensorCount = tensors * of,
         });
     }
 

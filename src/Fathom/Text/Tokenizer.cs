@@ -76,6 +76,15 @@ public sealed class Tokenizer
             AppendOffsets(CollectionsMarshal.AsSpan(ids)[first..], offsets);
     }
 
+    /// <summary>Appends a text's tokens to <paramref name="ids"/>.</summary>
+    /// <param name="text">the text</param>
+    /// <param name="recognizeAddedTokens">whether an added token's text becomes that token; false for text from people and tools</param>
+    /// <param name="ids">where the tokens go; not safe for use by others meanwhile</param>
+    /// <param name="offsets">if given, gets for each token the place of its first byte in the UTF-8 of <paramref name="text"/></param>
+    /// <exception cref="ArgumentException">The text has half a surrogate pair, which no UTF-8 can hold; nothing was appended.</exception>
+    public void Append(string text, bool recognizeAddedTokens, List<int> ids, List<int>? offsets = null) =>
+        Append(Utf8(text), recognizeAddedTokens, ids, offsets);
+
     /// <summary>The bytes that the tokens stand for. They need not be valid UTF-8: a character may begin in one token and end in another.</summary>
     /// <exception cref="ArgumentOutOfRangeException">An id is not in the vocabulary.</exception>
     public byte[] DecodeBytes(ReadOnlySpan<int> ids)

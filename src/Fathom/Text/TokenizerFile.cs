@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
@@ -55,7 +56,7 @@ internal sealed class TokenizerFile
 
         var file = new TokenizerFile(path, bytes);
         if (!Utf8.IsValid(bytes))
-            throw file.Error("is not valid UTF-8, which JSON must be. Was the file damaged in transfer?");
+            throw file.Error($"is not valid UTF-8 at byte {FirstInvalid(bytes)}, and JSON must be. Was the file damaged in transfer?");
         file.Parse();
         return file;
     }
@@ -67,6 +68,14 @@ internal sealed class TokenizerFile
     {
         string text = Encoding.UTF8.GetString(this[slice]);
         return TokenizerSections.Shorten($"\"{text}\"");
+    }
+
+    private static int FirstInvalid(ReadOnlySpan<byte> bytes)
+    {
+        int at = 0;
+        while (Rune.DecodeFromUtf8(bytes[at..], out _, out int width) == OperationStatus.Done)
+            at += width;
+        return at;
     }
 
     private void Parse()
@@ -82,8 +91,7 @@ internal sealed class TokenizerFile
         }
         catch (JsonException e)
         {
-            throw new CheckpointException($"{_path}: is not whole JSON (line {e.LineNumber + 1}, byte {e.BytePositionInLine}): {e.Message} "
-                + "Was the download complete?", e);
+            throw new CheckpointException($"{_path}: is not well-formed JSON: {e.Message} Was the download complete?", e);
         }
         catch (InvalidOperationException e)
         {

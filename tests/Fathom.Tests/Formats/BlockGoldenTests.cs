@@ -109,7 +109,8 @@ public class BlockGoldenTests
             int column = i % columns;
             int scaleAt = fp4 ? (row * (columns / 32)) + (column / 32) : (row / 128 * ((columns + 127) / 128)) + (column / 128);
             float value = fp4 ? Fp4E2M1.Decode((weight[i / 2] >> (4 * (i % 2))) & 15) : Fp8E4M3.Decode(weight[i]);
-            Assert.True(expected[i] == value * Ue8m0.Decode(scale[scaleAt]), $"{name}[{row}, {column}]: expected {expected[i]:R}, found {value * Ue8m0.Decode(scale[scaleAt]):R}");
+            value *= Ue8m0.Decode(scale[scaleAt]);
+            Assert.True(expected[i] == value, $"{name}[{row}, {column}]: expected {expected[i]:R}, found {value:R}");
         }
     }
 }

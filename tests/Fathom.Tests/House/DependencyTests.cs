@@ -16,9 +16,10 @@ public partial class DependencyTests
         ["Model"] = ["Devices", "Tensors", "Formats"],
         ["Planning"] = ["Model"],
         ["Checkpoints"] = ["Model", "Devices", "Tensors", "Formats"],
-        ["Text"] = [],
+        ["Text"] = ["Checkpoints"],                       // for its exception: tokenizer.json is a file beside the checkpoint
         ["Prompts"] = ["Text"],
         ["Cache"] = ["Model", "Devices", "Tensors", "Formats"],
+        ["Verification"] = ["Engine", "Checkpoints", "Model", "Devices", "Tensors"],
         ["Engine"] = ["Cache", "Checkpoints", "Prompts", "Text", "Model", "Devices", "Tensors", "Formats"],
     };
 
@@ -126,7 +127,7 @@ public partial class DependencyTests
     [GeneratedRegex(@"\bGetEnvironmentVariables?\b|\bExpandEnvironmentVariables\b")]
     private static partial Regex EnvironmentVariable();
 
-    [GeneratedRegex(@"\bVector(64|128|256|512)?\b|\bCpu\w*")]
+    [GeneratedRegex(@"\bVector(64|128|256|512)\b|\bVector\s*<|\bSystem\.Runtime\.Intrinsics\b|\bCpu\w*")]
     private static partial Regex VectorOrCpu();
 
     [GeneratedRegex(@"\b(Tensor|WeightMatrix|Storage|HostStorage|ModelConfig|LayerPlan|LayerWeights|LayerCache|SequenceCache|Workspace)\b")]
@@ -135,6 +136,6 @@ public partial class DependencyTests
     [GeneratedRegex(@"\bTask\.Run\b|\bCpuDevice\b|\bSystem\.Text\.Json\b|\bSystem\.Net\b|\bJson(Document|Serializer)\b|\bHttp\w+")]
     private static partial Regex ForeignToEngine();
 
-    [GeneratedRegex(@"\b(File|Directory|FileStream|StreamReader|StreamWriter)\b")]
+    [GeneratedRegex(@"\b(File|FileInfo|FileStream|Directory|DirectoryInfo)\b")]
     private static partial Regex FileAccess();
 }

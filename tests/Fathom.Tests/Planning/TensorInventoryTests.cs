@@ -87,4 +87,23 @@ public class TensorInventoryTests
         Assert.Equal(1_863_621, seed.ActiveParameters);
         Assert.Empty(seed.Mtp);
     }
+
+    [Fact]
+    public void The_bundled_file_holds_exactly_the_inventory_in_bf16()
+    {
+        using FileStream file = File.OpenRead(TestFiles.Path("models", "fathom-nano", "model.safetensors"));
+        using var reader = new BinaryReader(file);
+        long headerBytes = reader.ReadInt64();
+        TensorInventory seed = TensorInventory.For(TinyConfigs.Seed, NumberFormat.Bf16, NumberFormat.Bf16);
+        Assert.Equal(file.Length - 8 - headerBytes, seed.Bytes);
+    }
+
+    [Fact]
+    public void Experts_in_another_format_change_bytes_and_not_parameters()
+    {
+        TensorInventory fp8 = TensorInventory.For(KnownModels.Flash, NumberFormat.Fp8, NumberFormat.Fp8);
+        Assert.Equal(s_flash.Parameters, fp8.Parameters);
+        Assert.Equal(0, fp8.BytesIn(NumberFormat.Fp4));
+        Assert.Equal(277.0 + 5.86, fp8.BytesIn(NumberFormat.Fp8) / 1e9, 0.05);
+    }
 }

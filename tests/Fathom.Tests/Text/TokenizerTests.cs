@@ -129,10 +129,10 @@ public class TokenizerTests
         List<int> ids = [7];
         List<int> offsets = [];
         Tokenizers.V4.Append("你好，<｜User｜>Hi there"u8, true, ids, offsets);
-        Tokenizers.V4.Append("Hi"u8, true, ids, offsets);
+        Tokenizers.V4.Append("，Hi", true, ids, offsets);
 
-        Assert.Equal([7, 30594, 303, 128803, 23166, 1031, 23166], ids);
-        Assert.Equal([0, 6, 9, 21, 23, 0], offsets);
+        Assert.Equal([7, 30594, 303, 128803, 23166, 1031, 303, 23166], ids);
+        Assert.Equal([0, 6, 9, 21, 23, 0, 3], offsets);
     }
 
     [Fact]
@@ -155,9 +155,7 @@ public class TokenizerTests
 
     [Theory]
     [InlineData("a")]
-    [InlineData("ab")]
     [InlineData(" ")]
-    [InlineData("=")]
     [InlineData("中")]
     [InlineData("\u0001")]
     [InlineData("7")]

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using CsCheck;
 using Fathom.Checkpoints;
 using Fathom.Text;
 using Xunit;
@@ -218,9 +219,35 @@ public sealed class VocabularyTests : IDisposable
         {
             File.WriteAllBytes(path, whole[..length]);
             string message = ErrorOf(path);
-            Assert.True(message.Contains("is not whole JSON", StringComparison.Ordinal) || message.Contains("is not valid UTF-8", StringComparison.Ordinal),
+            Assert.True(message.Contains("is not well-formed JSON", StringComparison.Ordinal) || message.Contains("is not valid UTF-8", StringComparison.Ordinal),
                 $"cut at {length}: {message}");
         }
+    }
+
+    [Fact]
+    public void A_file_with_damaged_bytes_loads_or_is_refused_and_never_crashes()
+    {
+        byte[] whole = File.ReadAllBytes(TestFiles.Path("models/fathom-nano/tokenizer.json"));
+        Gen<byte> value = Gen.OneOf<byte>(Gen.Byte, Gen.OneOf([.. "{}[]\",:0 u\\"u8]));
+        Gen.Select(Gen.Int[0, whole.Length - 1], value).Array[1, 3].Sample(
+            damages =>
+            {
+                byte[] damaged = [.. whole];
+                foreach ((int at, byte written) in damages)
+                    damaged[at] = written;
+                string path = Path.Combine(_folder, Path.GetRandomFileName());
+                File.WriteAllBytes(path, damaged);
+                try
+                {
+                    byte[] text = [.. "the Word <think>"u8, 0xFF];
+                    var tokenizer = Tokenizer.Load(path);
+                    Assert.Equal(text, tokenizer.DecodeBytes(tokenizer.Encode(text, true)));
+                }
+                catch (CheckpointException e)
+                {
+                    Assert.StartsWith(path, e.Message, StringComparison.Ordinal);
+                }
+            }, iter: 500);
     }
 
     [Fact]
@@ -228,7 +255,7 @@ public sealed class VocabularyTests : IDisposable
     {
         string path = Path.Combine(_folder, "tokenizer.json");
         File.WriteAllBytes(path, [.. "{\"version\":\""u8, 0xFF, .. "\"}"u8]);
-        Assert.Contains("is not valid UTF-8", ErrorOf(path), StringComparison.Ordinal);
+        Assert.Contains("is not valid UTF-8 at byte 12, and", ErrorOf(path), StringComparison.Ordinal);
 
         File.WriteAllText(path, """{"model":{"vocab":{"\ud800":0}}}""");
         Assert.Contains("is not valid Unicode", ErrorOf(path), StringComparison.Ordinal);

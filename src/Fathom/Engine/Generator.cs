@@ -1,0 +1,162 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Fathom.Devices;
+using Fathom.Model;
+using Fathom.Tensors;
+
+namespace Fathom.Engine;
+
+/// <summary>Why a generation ended.</summary>
+public enum FinishReason
+{
+    /// <summary>It has not ended.</summary>
+    None,
+
+    /// <summary>The model ended its text.</summary>
+    Stop,
+
+    /// <summary>As many tokens as were asked for.</summary>
+    Length,
+
+    /// <summary>The context is full.</summary>
+    Context,
+}
+
+/// <summary>Tokens and times of a sequence so far.</summary>
+public sealed class GenerationStats
+{
+    /// <summary>Prompt tokens that were computed.</summary>
+    public int PromptTokens { get; internal set; }
+
+    /// <summary>Time spent on them.</summary>
+    public TimeSpan PromptTime { get; internal set; }
+
+    /// <summary>Tokens that were computed one by one.</summary>
+    public int DecodedTokens { get; internal set; }
+
+    /// <summary>Time spent on them, sampling included.</summary>
+    public TimeSpan DecodeTime { get; internal set; }
+}
+
+/// <summary>
+/// One sequence of a loaded model: takes prompt tokens, gives generated ones. Prompts go through the model in pieces of at most the largest
+/// batch; the pieces never show in the result. One thread at a time.
+/// </summary>
+public sealed class Generator : IDisposable
+{
+    private readonly Device _device;
+    private readonly Transformer _transformer;
+    private readonly SequenceCache _sequence;
+    private readonly Batch _batch;
+    private readonly float[] _logits;
+    private readonly int[] _single = new int[1];
+
+    /// <summary>An empty sequence.</summary>
+    /// <param name="model">a loaded model</param>
+    /// <param name="device">the device it is on</param>
+    /// <param name="context">tokens the sequence may hold, at most the model's positions</param>
+    /// <exception cref="RequestException">the context is out of range</exception>
+    public Generator(LanguageModel model, Device device, int context)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        if (context < 1 || context > model.Config.MaxPositions)
+        {
+            throw new RequestException($"context: expected 1 to {model.Config.MaxPositions} tokens, the model's positions, found {context}.");
+        }
+        _device = device;
+        _transformer = model.Transformer;
+        _sequence = _transformer.NewSequence();
+        _batch = new Batch(_transformer.MaxRows);
+        _logits = new float[model.Config.VocabularySize];
+        Context = context;
+    }
+
+    /// <summary>Tokens the sequence may hold.</summary>
+    public int Context { get; }
+
+    /// <summary>Tokens the model has seen.</summary>
+    public int Length => _sequence.Length;
+
+    /// <summary>Their ids.</summary>
+    public ReadOnlySpan<int> Tokens => _sequence.Tokens;
+
+    /// <summary>Counts and times.</summary>
+    public GenerationStats Stats { get; } = new();
+
+    /// <summary>Why the last generation ended.</summary>
+    public FinishReason Finish { get; private set; }
+
+    /// <summary>The logits after the last token, (vocabulary).</summary>
+    public ReadOnlySpan<float> Logits => _logits;
+
+    /// <summary>Reads prompt tokens.</summary>
+    /// <param name="tokens">at least one; ids within the vocabulary</param>
+    /// <param name="progress">told the tokens read so far after every piece, or null</param>
+    /// <param name="cancellation">stops between pieces; what was read stays read</param>
+    /// <exception cref="RequestException">a token is out of range, or the prompt does not fit</exception>
+    public void Read(ReadOnlySpan<int> tokens, Action<int>? progress, CancellationToken cancellation)
+    {
+        PromptCheck.Require(tokens, Context - Length, _logits.Length);
+        long begin = Stopwatch.GetTimestamp();
+        for (int first = 0; first < tokens.Length; first += _batch.MaxRows)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            ReadOnlySpan<int> piece = tokens.Slice(first, Math.Min(_batch.MaxRows, tokens.Length - first));
+            Forward(piece);
+            progress?.Invoke(first + piece.Length);
+        }
+        Stats.PromptTokens += tokens.Length;
+        Stats.PromptTime += Stopwatch.GetElapsedTime(begin);
+    }
+
+    /// <summary>
+    /// Generates tokens after what was read. The end-of-text token ends the generation and is not given, but the sequence has room for
+    /// whatever comes next. Enumerate to the end or stop at will.
+    /// </summary>
+    /// <param name="sampler">draws the tokens</param>
+    /// <param name="endToken">the token that ends the text</param>
+    /// <param name="maxTokens">tokens to give at most</param>
+    /// <param name="cancellation">stops between tokens</param>
+    public IEnumerable<Token> Generate(Sampler sampler, int endToken, int maxTokens, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(sampler);
+        Finish = FinishReason.None;
+        for (int i = 0; ; i++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (i == maxTokens || Length == Context)
+            {
+                Finish = i == maxTokens ? FinishReason.Length : FinishReason.Context;
+                yield break;
+            }
+            Token token = sampler.Next(_logits);
+            if (token.Id == endToken)
+            {
+                Finish = FinishReason.Stop;
+                yield break;
+            }
+            yield return token;
+            Decode(token.Id);
+        }
+    }
+
+    /// <summary>Frees the sequence's memory.</summary>
+    public void Dispose() => _sequence.Dispose();
+
+    private void Decode(int token)
+    {
+        long begin = Stopwatch.GetTimestamp();
+        _single[0] = token;
+        Forward(_single);
+        Stats.DecodedTokens++;
+        Stats.DecodeTime += Stopwatch.GetElapsedTime(begin);
+    }
+
+    private void Forward(ReadOnlySpan<int> tokens)
+    {
+        _batch.Clear();
+        _batch.Add(_sequence, tokens, logitCount: 1);
+        Tensor logits = _transformer.Forward(_batch);
+        _device.Download(logits, MemoryMarshal.AsBytes(_logits.AsSpan()));
+    }
+}

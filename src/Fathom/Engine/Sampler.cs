@@ -1,0 +1,187 @@
+using System.Diagnostics;
+
+namespace Fathom.Engine;
+
+/// <summary>A token and the model's own log-probability of it: at temperature 1, before masks and filters.</summary>
+/// <param name="Id">token id</param>
+/// <param name="LogProbability">natural logarithm</param>
+public readonly record struct Token(int Id, float LogProbability);
+
+/// <summary>
+/// Draws one sequence's tokens. The n-th draw depends on the seed, n and the logits alone. Allocates nothing after construction; one thread at
+/// a time.
+/// </summary>
+public sealed class Sampler
+{
+    private readonly SamplingOptions _options;
+    private readonly double[] _weights;
+    private readonly int[] _ids;
+    private readonly double[] _sortKeys;
+    private readonly Queue<int> _forced = new();
+    private ulong _draws;
+
+    /// <summary>A sampler for a vocabulary.</summary>
+    /// <exception cref="RequestException">an option is out of range</exception>
+    public Sampler(SamplingOptions options, int vocabularySize)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        _options = options.Validate();
+        _weights = new double[vocabularySize];
+        _ids = new int[vocabularySize];
+        _sortKeys = new double[vocabularySize];
+    }
+
+    /// <summary>What may come next; null for everything.</summary>
+    public TokenMask? Mask { get; set; }
+
+    /// <summary>Tokens that come next whatever the model says, before any draw. They use up no randomness.</summary>
+    public void Force(ReadOnlySpan<int> tokens)
+    {
+        foreach (int token in tokens)
+        {
+            Debug.Assert((uint)token < (uint)_weights.Length);
+            _forced.Enqueue(token);
+        }
+    }
+
+    /// <summary>The next token.</summary>
+    /// <param name="logits">(vocabulary)</param>
+    /// <exception cref="RequestException">the mask allows no token</exception>
+    public Token Next(ReadOnlySpan<float> logits)
+    {
+        Debug.Assert(logits.Length == _weights.Length);
+        int id = _forced.TryDequeue(out int forced) ? forced : Choose(logits);
+        return new Token(id, (float)LogProbabilities.Of(logits, id));
+    }
+
+    private int Choose(ReadOnlySpan<float> logits)
+    {
+        int best = Best(logits);
+        if (best < 0)
+        {
+            throw new RequestException("The token mask allows no token to come next. A grammar must always leave a way on.");
+        }
+        return _options.Temperature == 0 ? best : Draw(logits, logits[best]);
+    }
+
+    // Among equals the lower id.
+    private int Best(ReadOnlySpan<float> logits)
+    {
+        int best = -1;
+        for (int id = 0; id < logits.Length; id++)
+        {
+            if ((Mask is null || Mask[id]) && (best < 0 || logits[id] > logits[best]))
+            {
+                best = id;
+            }
+        }
+        return best;
+    }
+
+    private int Draw(ReadOnlySpan<float> logits, float max)
+    {
+        int count = 0;
+        for (int id = 0; id < logits.Length; id++)
+        {
+            double weight = Mask is null || Mask[id] ? Math.Exp(((double)logits[id] - max) / _options.Temperature) : 0;
+            if (weight >= _options.MinP && weight > 0)
+            {
+                _weights[count] = weight;
+                _ids[count++] = id;
+            }
+        }
+        bool filtered = _options.TopK > 0 || _options.TopP < 1;
+        count = filtered ? KeepLikeliest(count) : count;
+        double total = 0;
+        for (int i = 0; i < count; i++)
+        {
+            total += _weights[i];
+        }
+        double left = Uniform() * total;
+        for (int i = 0; i < count - 1; i++)
+        {
+            left -= _weights[i];
+            if (left < 0)
+            {
+                return _ids[i];
+            }
+        }
+        return _ids[count - 1];
+    }
+
+    // Sorting a whole vocabulary costs more than a small model's forward pass, so only as many tokens are sorted as the filters can keep:
+    // those above a threshold that is lowered until it holds enough.
+    private int KeepLikeliest(int count)
+    {
+        double total = 0;
+        for (int i = 0; i < count; i++)
+        {
+            total += _weights[i];
+        }
+        // min-p came before: the total is of what it left.
+        double wanted = _options.TopP * total;
+        int most = _options.TopK == 0 ? count : Math.Min(_options.TopK, count), kept = 0;
+        for (double threshold = 1.0 / 16; ; threshold /= 256)
+        {
+            double mass = 0;
+            kept = 0;
+            for (int i = 0; i < count; i++)
+            {
+                if (_weights[i] >= threshold)
+                {
+                    _sortKeys[kept++] = -_weights[i];
+                    mass += _weights[i];
+                }
+            }
+            if (kept >= most || (mass >= wanted && _options.TopP < 1) || kept == count)
+            {
+                return Cut(count, threshold, kept, most, wanted);
+            }
+        }
+    }
+
+    private int Cut(int count, double threshold, int candidates, int most, double wanted)
+    {
+        int n = 0;
+        for (int i = 0; i < count; i++)
+        {
+            if (_weights[i] >= threshold)
+            {
+                _ids[n++] = _ids[i];
+            }
+        }
+        // Ties go by id: introsort is not stable, so equal keys are put in order afterwards.
+        Array.Sort(_sortKeys, _ids, 0, candidates);
+        OrderTies(candidates);
+        double mass = 0;
+        int kept = 0;
+        while (kept < Math.Min(candidates, most) && (kept == 0 || mass < wanted))
+        {
+            _weights[kept] = -_sortKeys[kept];
+            mass += _weights[kept++];
+        }
+        return kept;
+    }
+
+    private void OrderTies(int count)
+    {
+        for (int first = 0, end; first < count; first = end)
+        {
+            end = first + 1;
+            while (end < count && _sortKeys[end] == _sortKeys[first])
+            {
+                end++;
+            }
+            Array.Sort(_ids, first, end - first);
+        }
+    }
+
+    // SplitMix64 of seed and count: a draw needs no state but its number.
+    private double Uniform()
+    {
+        ulong z = unchecked(_options.Seed + (++_draws * 0x9E3779B97F4A7C15));
+        z = unchecked((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9);
+        z = unchecked((z ^ (z >> 27)) * 0x94D049BB133111EB);
+        return ((z ^ (z >> 31)) >> 11) * (1.0 / (1UL << 53));
+    }
+}

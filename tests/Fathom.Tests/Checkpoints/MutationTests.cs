@@ -1,0 +1,82 @@
+using System.Text;
+using Fathom.Checkpoints;
+using Fathom.Model;
+using Xunit;
+
+namespace Fathom.Tests.Checkpoints;
+
+public sealed class MutationTests : IDisposable
+{
+    private readonly TempFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void Damaged_safetensors_are_read_or_refused()
+    {
+        string path = _folder.Path("model.safetensors");
+        byte[][] originals =
+        [
+            SafetensorsTests.Raw("""{"x":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"y":{"dtype":"BF16","shape":[2,1,2],"data_offsets":[3,11]}}""", 11),
+            SafetensorsTests.Raw("""
+                {"__metadata__":{"format":"pt"},"embed.weight":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},
+                "a.weight":{"dtype":"I8","shape":[1,16],"data_offsets":[16,32]},"a.scale":{"dtype":"F8_E8M0","shape":[1,1],"data_offsets":[32,33]},
+                "t":{"dtype":"I64","shape":[],"data_offsets":[33,41]}}
+                """, 41),
+        ];
+        Mutations.Run(originals, input =>
+        {
+            File.WriteAllBytes(path, input);
+            using Checkpoint checkpoint = Checkpoint.Open(path);
+            foreach (string name in checkpoint.Names)
+            {
+                Touch(checkpoint.Get(name));
+            }
+        }, input => input.Length < 8 ? 0..0 : 8..(int)(8 + Math.Clamp(BitConverter.ToInt64(input), 0, input.Length - 8)));
+    }
+
+    [Fact]
+    public void Damaged_configs_are_read_or_refused()
+    {
+        System.Text.Json.Nodes.JsonObject released = ConfigSpellings.Released(TestFiles.Path("tests", "goldens", "q_fp8_fp4"));
+        byte[][] originals =
+        [
+            Encoding.UTF8.GetBytes(released.ToJsonString()),
+            Encoding.UTF8.GetBytes(ConfigSpellings.Inference(released).ToJsonString()),
+            Encoding.UTF8.GetBytes(ConfigSpellings.Transformers(released).ToJsonString()),
+        ];
+        Mutations.Run(originals, input =>
+        {
+            ModelConfig config = ConfigReader.Parse(input, "config.json").Config;
+            // What passed the door must be safe to compute sizes with.
+            foreach (ExpectedWeight weight in ExpectedWeights.Of(config).Take(1000))
+            {
+                Assert.True(weight.Count > 0);
+            }
+        }, _ => ..);
+    }
+
+    [Fact]
+    public void Damaged_indexes_are_read_or_refused()
+    {
+        _folder.Write("a.safetensors", SafetensorsTests.Raw("""{"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}""", 1));
+        _folder.Write("b.safetensors", SafetensorsTests.Raw("""{"y":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}""", 1));
+        string path = _folder.Path("model.safetensors.index.json");
+        byte[] original = Encoding.UTF8.GetBytes("""{"metadata":{"total_size":2},"weight_map":{"x":"a.safetensors","y":"b.safetensors"}}""");
+        Mutations.Run([original], input =>
+        {
+            File.WriteAllBytes(path, input);
+            Checkpoint.Open(_folder.Root).Dispose();
+        }, _ => ..);
+    }
+
+    private static void Touch(TensorEntry entry)
+    {
+        int sum = entry.View.Rows;
+        foreach (byte value in entry.Bytes)
+        {
+            sum += value;
+        }
+        Assert.True(sum >= 0);
+    }
+}
