@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
 using Fathom.Checkpoints;
+using Fathom.Engine;
 using Fathom.Model;
 
 namespace Fathom.Cli;
@@ -11,6 +12,8 @@ internal static class Program
     /// <summary>Every command; a new one is a file and a line here.</summary>
     private static readonly Func<Command>[] s_commands =
     [
+        TokenizeCommand.Create,
+        InspectCommand.Create,
         PlanCommand.Create,
     ];
 
@@ -40,7 +43,7 @@ internal static class Program
         {
             return Failed("Stopped.");
         }
-        catch (Exception e) when (e is ModelConfigException or CheckpointException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is ModelConfigException or CheckpointException or RequestException or IOException or UnauthorizedAccessException)
         {
             return Failed(e.Message);
         }
