@@ -12,6 +12,7 @@ internal static class Program
     /// <summary>Every command; a new one is a file and a line here.</summary>
     private static readonly Func<Command>[] s_commands =
     [
+        VerifyCommand.Create,
         TokenizeCommand.Create,
         InspectCommand.Create,
         PlanCommand.Create,
