@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 
 namespace Fathom.EndToEnd;
 
@@ -19,6 +20,8 @@ internal sealed record FathomProcess(int ExitCode, string Output, string Error)
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
+            StandardOutputEncoding = Encoding.UTF8,
+            StandardErrorEncoding = Encoding.UTF8,
             WorkingDirectory = Path.GetTempPath(),
         };
         using Process process = Process.Start(start) ?? throw new InvalidOperationException($"{ExecutablePath} did not start.");
