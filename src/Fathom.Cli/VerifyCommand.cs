@@ -36,16 +36,19 @@ internal static class VerifyCommand
         command.SetAction(async (parsed, cancellation) =>
         {
             string modelPath = parsed.GetValue(model) ?? Arguments.BundledModel;
-            string casePath = parsed.GetValue(golden)!;     // required
-            if (!parsed.GetValue(quiet))
+            string casePath = FolderOf(parsed.GetValue(golden)!);     // required
+            bool talks = !parsed.GetValue(quiet);
+            if (talks)
                 Console.Error.WriteLine($"Comparing {ModelFiles.NameOf(modelPath)} with {ModelFiles.NameOf(casePath)}…");
             (int chunkSize, int threadCount, bool unused) = (parsed.GetValue(chunk), parsed.GetValue(threads), parsed.GetValue(allowUnused));
-            Action<string> note = parsed.GetValue(quiet) ? _ => { } : Console.Error.WriteLine;
+            var notes = new List<string>();
             Func<IReadOnlyList<Check>> verify = File.Exists(casePath)
-                ? () => TextVerifier.Run(casePath, Tokenizer.Load(modelPath), note)
-                : () => RunCase(modelPath, casePath, threadCount, chunkSize, unused, note);
+                ? () => TextVerifier.Run(casePath, Tokenizer.Load(modelPath), notes.Add)
+                : () => RunCase(modelPath, casePath, threadCount, chunkSize, unused, notes.Add);
             IReadOnlyList<Check> checks = await Task.Run(verify, cancellation).WaitAsync(cancellation).ConfigureAwait(false);
-            var report = new VerifyReport(checks);
+            if (talks)
+                notes.ForEach(Console.Error.WriteLine);
+            var report = new VerifyReport(checks, notes);
             if (parsed.GetValue(json))
                 report.WriteJson(Console.OpenStandardOutput());
             else
@@ -54,6 +57,9 @@ internal static class VerifyCommand
         });
         return command;
     }
+
+    /// <summary>A case is a folder; its case.json stands for it.</summary>
+    private static string FolderOf(string path) => Path.GetFileName(path) == "case.json" ? Path.GetDirectoryName(Path.GetFullPath(path))! : path;     // a file has a folder
 
     private static IReadOnlyList<Check> RunCase(string model, string golden, int threads, int chunk, bool allowUnused, Action<string> note)
     {

@@ -5,7 +5,7 @@ using Fathom.Verification;
 namespace Fathom.Cli;
 
 /// <summary>The outcome of a comparison, for people or for programs.</summary>
-internal sealed class VerifyReport(IReadOnlyList<Check> checks)
+internal sealed class VerifyReport(IReadOnlyList<Check> checks, IReadOnlyList<string> notes)
 {
     public bool Pass => checks.All(check => check.Pass);
 
@@ -48,6 +48,10 @@ internal sealed class VerifyReport(IReadOnlyList<Check> checks)
                 WriteCheck(json, check);
             }
 
+            json.WriteEndArray();
+            json.WriteStartArray("notes");
+            foreach (string note in notes)
+                json.WriteStringValue(note);
             json.WriteEndArray();
             json.WriteEndObject();
         }

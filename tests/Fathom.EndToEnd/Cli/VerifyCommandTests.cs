@@ -72,7 +72,7 @@ public class VerifyCommandTests
     {
         using var folder = new TempFolder();
         GoldenFolder.Copy("d_flash", folder, "case.safetensors", tensor => tensor.Name == "prefill_logits" ? tensor.Bytes.ToArray() : null);
-        FathomProcess run = await VerifyAsync(GoldenFolder.Path("d_flash"), folder.Root, "--json");
+        FathomProcess run = await VerifyAsync(GoldenFolder.Path("d_flash"), folder.Path("case.json"), "--json");
         Assert.Equal(0, run.ExitCode);
         Assert.Equal(["prefill_logits", "greedy_ids"], CheckNames(run.Output));
     }
@@ -168,6 +168,9 @@ public class VerifyCommandTests
         FathomProcess chat = await FathomProcess.RunAsync("verify", "--case", GoldenFolder.Path("chat.json"));
         Assert.Equal(0, chat.ExitCode);
         Assert.Contains("Not compared: token ids", chat.Error, StringComparison.Ordinal);
+        FathomProcess quiet = await FathomProcess.RunAsync("verify", "--case", GoldenFolder.Path("chat.json"), "--json", "--quiet");
+        Assert.Empty(quiet.Error);
+        Assert.Contains("Not compared: token ids", quiet.Output, StringComparison.Ordinal);
 
         FathomProcess texts = await FathomProcess.RunAsync("verify", "--case", GoldenFolder.Path("tokenizer.json"));
         Assert.Equal((1, ""), (texts.ExitCode, texts.Output));
