@@ -21,7 +21,7 @@ internal static class CaseShape
         }
         foreach (string name in goldenCase.TensorNames)
         {
-            if (name.EndsWith("logits", StringComparison.Ordinal))
+            if (name.Split('.')[^1] is "prefill_logits" or "decode_logits" || name == "mtp.logits")
             {
                 int columns = goldenCase.Rows(name).Columns;
                 Require(columns == config.VocabularySize, name, $"{config.VocabularySize} columns, the model's vocabulary", $"{columns}");
@@ -50,7 +50,7 @@ internal static class CaseShape
         }
     }
 
-    // (layers, positions, …), and the positions either chosen or all that the case feeds.
+    // (layers, positions, …): the positions that the case has chosen, or all.
     private static void Layer(GoldenCase goldenCase, string name, int layers)
     {
         if (!goldenCase.Has(name))
