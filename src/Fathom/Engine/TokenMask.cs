@@ -22,12 +22,12 @@ public sealed class TokenMask
     {
         get
         {
-            Debug.Assert((uint)id < (uint)VocabularySize);
+            Debug.Assert(id >= 0 && id < VocabularySize);
             return (_bits[id / 64] >> (id % 64) & 1) != 0;
         }
         set
         {
-            Debug.Assert((uint)id < (uint)VocabularySize);
+            Debug.Assert(id >= 0 && id < VocabularySize);
             _bits[id / 64] = value ? _bits[id / 64] | (1UL << (id % 64)) : _bits[id / 64] & ~(1UL << (id % 64));
         }
     }
