@@ -1,3 +1,4 @@
+using Fathom.Checkpoints;
 using Fathom.Cpu;
 using Fathom.Engine;
 using Fathom.Text;
@@ -23,6 +24,8 @@ internal sealed class ModelSession : IDisposable
     /// <summary>Loads a model folder; says on stderr which config keys the engine does not know.</summary>
     public static ModelSession Open(string folder, int threads, bool allowUnused)
     {
+        if (File.Exists(folder))
+            throw new CheckpointException($"{folder}: expected a model folder with config.json, tokenizer.json and safetensors, found a file. GGUF files cannot be read; give the folder they were made from.");
         Tokenizer tokenizer = Tokenizer.Load(folder);
         var device = new CpuDevice(threads);
         try
