@@ -22,8 +22,7 @@ public sealed class CheckpointReader
         _checkpoint = checkpoint;
         Spelling = spelling;
         _layerCount = config.LayerCount;
-        // transformers drops MTP blocks when it saves, so their absence there is no fault.
-        Weights = [.. ExpectedWeights.Of(config, withMtp: spelling == WeightSpelling.Official)];
+        Weights = FindAll(config);
         UnknownNames = FindUnknown();
     }
 
@@ -36,9 +35,11 @@ public sealed class CheckpointReader
     /// <summary>Tensors that belong to no weight of the config, sorted; show them. They may be draft stages or another modality.</summary>
     public IReadOnlyList<string> UnknownNames { get; }
 
-    /// <summary>Detects the spelling and lists what to expect.</summary>
+    /// <summary>
+    /// Detects the spelling and checks that every weight is there in a shape and format that the config allows, without reading data.
+    /// </summary>
     /// <param name="checkpoint">an open checkpoint</param> <param name="config">a validated config</param>
-    /// <exception cref="CheckpointException">the checkpoint has no embedding under either name</exception>
+    /// <exception cref="CheckpointException">a weight is missing or contradicts the config; the message names the first</exception>
     public static CheckpointReader Open(Checkpoint checkpoint, ModelConfig config)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
@@ -47,16 +48,6 @@ public sealed class CheckpointReader
             $"{checkpoint.Path}: expected embed.weight or model.embed_tokens.weight, found neither among {checkpoint.Names.Count} tensors. " +
             "Is this a DeepSeek-V4 checkpoint?");
         return new CheckpointReader(checkpoint, spelling, config);
-    }
-
-    /// <summary>Checks that every weight is there in a shape and format that the config allows, without reading data.</summary>
-    /// <exception cref="CheckpointException">one isn't; the message names the first</exception>
-    public void Check()
-    {
-        foreach (ExpectedWeight weight in Weights)
-        {
-            Read(weight);
-        }
     }
 
     /// <summary>The weight as stored.</summary>
@@ -170,6 +161,19 @@ public sealed class CheckpointReader
     private static CheckpointException Wrong(TensorEntry entry, string expected) => new(
         $"{entry.Name}: expected {expected}, found {entry.Format} ({string.Join(", ", entry.Shape)}) in {entry.File}. " +
         "Does config.json belong to this checkpoint?");
+
+    // One after the other: a config that asks for millions of weights is refused at the first that isn't there, before they are listed.
+    private List<ExpectedWeight> FindAll(ModelConfig config)
+    {
+        var weights = new List<ExpectedWeight>();
+        // transformers drops MTP blocks when it saves, so their absence there is no fault.
+        foreach (ExpectedWeight weight in ExpectedWeights.Of(config, withMtp: Spelling == WeightSpelling.Official))
+        {
+            Read(weight);
+            weights.Add(weight);
+        }
+        return weights;
+    }
 
     private List<string> FindUnknown()
     {

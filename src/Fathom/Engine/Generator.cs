@@ -55,7 +55,7 @@ public sealed class Generator : IDisposable
     /// <param name="model">a loaded model</param>
     /// <param name="device">the device it is on</param>
     /// <param name="context">tokens the sequence may hold, at most the model's positions</param>
-    /// <exception cref="RequestException">the context is out of range</exception>
+    /// <exception cref="RequestException">the context is out of range, or the machine has too little memory</exception>
     public Generator(LanguageModel model, Device device, int context)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -65,7 +65,14 @@ public sealed class Generator : IDisposable
         }
         _device = device;
         _transformer = model.Transformer;
-        _sequence = _transformer.NewSequence();
+        try
+        {
+            _sequence = _transformer.NewSequence();
+        }
+        catch (OutOfMemoryException e)
+        {
+            throw TooLarge(e);
+        }
         _batch = new Batch(_transformer.MaxRows);
         _logits = new float[model.Config.VocabularySize];
         Context = context;
@@ -93,20 +100,20 @@ public sealed class Generator : IDisposable
     /// <param name="tokens">at least one; ids within the vocabulary</param>
     /// <param name="progress">told the tokens read so far after every piece, or null</param>
     /// <param name="cancellation">stops between pieces; what was read stays read</param>
-    /// <exception cref="RequestException">a token is out of range, or the prompt does not fit</exception>
+    /// <exception cref="RequestException">a token is out of range, or the prompt does not fit the context or memory</exception>
     public void Read(ReadOnlySpan<int> tokens, Action<int>? progress, CancellationToken cancellation)
     {
         PromptCheck.Require(tokens, Context - Length, _logits.Length);
-        long begin = Stopwatch.GetTimestamp();
         for (int first = 0; first < tokens.Length; first += _batch.MaxRows)
         {
             cancellation.ThrowIfCancellationRequested();
+            long begin = Stopwatch.GetTimestamp();
             ReadOnlySpan<int> piece = tokens.Slice(first, Math.Min(_batch.MaxRows, tokens.Length - first));
             Forward(piece);
+            Stats.PromptTokens += piece.Length;
+            Stats.PromptTime += Stopwatch.GetElapsedTime(begin);
             progress?.Invoke(first + piece.Length);
         }
-        Stats.PromptTokens += tokens.Length;
-        Stats.PromptTime += Stopwatch.GetElapsedTime(begin);
     }
 
     /// <summary>
@@ -117,9 +124,28 @@ public sealed class Generator : IDisposable
     /// <param name="endToken">the token that ends the text</param>
     /// <param name="maxTokens">tokens to give at most</param>
     /// <param name="cancellation">stops between tokens</param>
+    /// <exception cref="RequestException">
+    /// nothing was read, or the number is negative; while enumerating: the mask allows nothing, or the logits are no numbers
+    /// </exception>
     public IEnumerable<Token> Generate(Sampler sampler, int endToken, int maxTokens, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(sampler);
+        if (maxTokens < 0)
+        {
+            throw new RequestException($"max-tokens: expected at least 0, found {maxTokens}.");
+        }
+        if (Length == 0)
+        {
+            throw new RequestException("Nothing to go on: expected at least one token to be read before. Begin with the begin-of-text token.");
+        }
+        return Continue(sampler, endToken, maxTokens, cancellation);
+    }
+
+    /// <summary>Frees the sequence's memory.</summary>
+    public void Dispose() => _sequence.Dispose();
+
+    private IEnumerable<Token> Continue(Sampler sampler, int endToken, int maxTokens, CancellationToken cancellation)
+    {
         Finish = FinishReason.None;
         for (int i = 0; ; i++)
         {
@@ -140,9 +166,6 @@ public sealed class Generator : IDisposable
         }
     }
 
-    /// <summary>Frees the sequence's memory.</summary>
-    public void Dispose() => _sequence.Dispose();
-
     private void Decode(int token)
     {
         long begin = Stopwatch.GetTimestamp();
@@ -156,7 +179,17 @@ public sealed class Generator : IDisposable
     {
         _batch.Clear();
         _batch.Add(_sequence, tokens, logitCount: 1);
-        Tensor logits = _transformer.Forward(_batch);
-        _device.Download(logits, MemoryMarshal.AsBytes(_logits.AsSpan()));
+        try
+        {
+            Tensor logits = _transformer.Forward(_batch);
+            _device.Download(logits, MemoryMarshal.AsBytes(_logits.AsSpan()));
+        }
+        catch (OutOfMemoryException e)
+        {
+            throw TooLarge(e);
+        }
     }
+
+    private static RequestException TooLarge(OutOfMemoryException e) =>
+        new($"The sequence does not fit into memory: {e.Message} Shorten the prompt or close other sequences.", e);
 }

@@ -10,7 +10,7 @@ public sealed record LoadOptions
     /// <summary>Element formats of the caches; null for what the checkpoint was made for.</summary>
     public CacheFormat? CacheFormat { get; init; }
 
-    /// <summary>Tokens that a forward pass takes at most.</summary>
+    /// <summary>Tokens that a forward pass takes at most, 1 to 65,536.</summary>
     public int MaxRows { get; init; } = 512;
 
     /// <summary>Whether tensors that belong to no weight are accepted.</summary>
@@ -21,6 +21,7 @@ public sealed record LoadOptions
 public sealed class LanguageModel : IDisposable
 {
     private const string ConfigName = "config.json";
+    private const int MaxRowsMax = 1 << 16;
 
     private readonly ModelWeights _weights;
 
@@ -50,9 +51,14 @@ public sealed class LanguageModel : IDisposable
     /// <param name="options">how</param>
     /// <exception cref="ModelConfigException">the config is missing or wrong</exception>
     /// <exception cref="CheckpointException">the tensors are missing, wrong or too many</exception>
+    /// <exception cref="RequestException">an option is out of range, or the machine has too little memory</exception>
     public static LanguageModel Load(string folder, Device device, LoadOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
+        if (options.MaxRows is < 1 or > MaxRowsMax)
+        {
+            throw new RequestException($"Rows of a batch: expected 1 to {MaxRowsMax}, found {options.MaxRows}.");
+        }
         ConfigFile file = ConfigReader.Read(Path.Combine(folder, ConfigName));
         using Checkpoint checkpoint = Checkpoint.Open(folder);
         CheckpointReader reader = CheckpointReader.Open(checkpoint, file.Config);
@@ -61,9 +67,14 @@ public sealed class LanguageModel : IDisposable
             throw new CheckpointException(
                 $"{checkpoint.Path}: expected only tensors that config.json accounts for, found {reader.UnknownNames.Count} more, the first {reader.UnknownNames[0]}. Pass --allow-unused to leave them out.");
         }
-        ModelWeights weights = WeightLoader.Load(device, file.Config, reader);
-        CacheFormat format = options.CacheFormat ?? MadeFor(reader);
-        return new LanguageModel(file, weights, new Transformer(device, file.Config, weights, format, options.MaxRows), folder);
+        try
+        {
+            return Load(file, reader, device, options, folder);
+        }
+        catch (OutOfMemoryException e)
+        {
+            throw new RequestException($"{folder}: does not fit into memory: {e.Message} Choose a smaller model or a larger machine.", e);
+        }
     }
 
     /// <summary>Frees weights and activations.</summary>
@@ -71,6 +82,21 @@ public sealed class LanguageModel : IDisposable
     {
         Transformer.Dispose();
         _weights.Dispose();
+    }
+
+    private static LanguageModel Load(ConfigFile file, CheckpointReader reader, Device device, LoadOptions options, string folder)
+    {
+        ModelWeights weights = WeightLoader.Load(device, file.Config, reader);
+        try
+        {
+            CacheFormat format = options.CacheFormat ?? MadeFor(reader);
+            return new LanguageModel(file, weights, new Transformer(device, file.Config, weights, format, options.MaxRows), folder);
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
     }
 
     // A checkpoint with FP8 projections was trained with the released cache's rounding; any other wasn't.

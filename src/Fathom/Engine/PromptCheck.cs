@@ -17,7 +17,7 @@ internal static class PromptCheck
         }
         for (int i = 0; i < tokens.Length; i++)
         {
-            if ((uint)tokens[i] >= (uint)vocabularySize)
+            if (tokens[i] < 0 || tokens[i] >= vocabularySize)
             {
                 throw new RequestException(
                     $"Token {i} of the prompt: expected an id from 0 to {vocabularySize - 1}, found {tokens[i]}. Does the tokenizer belong to the model?");

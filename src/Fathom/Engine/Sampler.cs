@@ -35,23 +35,29 @@ public sealed class Sampler
     public TokenMask? Mask { get; set; }
 
     /// <summary>Tokens that come next whatever the model says, before any draw. They use up no randomness.</summary>
+    /// <exception cref="RequestException">an id is not in the vocabulary; none of the tokens is taken</exception>
     public void Force(ReadOnlySpan<int> tokens)
     {
+        int stranger = tokens.IndexOfAnyExceptInRange(0, _weights.Length - 1);
+        if (stranger >= 0)
+        {
+            throw new RequestException($"Forced token {stranger}: expected an id from 0 to {_weights.Length - 1}, found {tokens[stranger]}.");
+        }
         foreach (int token in tokens)
         {
-            Debug.Assert((uint)token < (uint)_weights.Length);
             _forced.Enqueue(token);
         }
     }
 
     /// <summary>The next token.</summary>
     /// <param name="logits">(vocabulary)</param>
-    /// <exception cref="RequestException">the mask allows no token</exception>
+    /// <exception cref="RequestException">the mask allows no token, or a logit is no number</exception>
     public Token Next(ReadOnlySpan<float> logits)
     {
-        Debug.Assert(logits.Length == _weights.Length);
+        Debug.Assert(logits.Length == _weights.Length && (Mask is null || Mask.VocabularySize == logits.Length));
+        double logSum = LogProbabilities.LogSum(logits);
         int id = _forced.TryDequeue(out int forced) ? forced : Choose(logits);
-        return new Token(id, (float)LogProbabilities.Of(logits, id));
+        return new Token(id, (float)(logits[id] - logSum));
     }
 
     private int Choose(ReadOnlySpan<float> logits)
@@ -92,12 +98,7 @@ public sealed class Sampler
         }
         bool filtered = _options.TopK > 0 || _options.TopP < 1;
         count = filtered ? KeepLikeliest(count) : count;
-        double total = 0;
-        for (int i = 0; i < count; i++)
-        {
-            total += _weights[i];
-        }
-        double left = Uniform() * total;
+        double left = Uniform() * Sum(_weights.AsSpan(0, count));
         for (int i = 0; i < count - 1; i++)
         {
             left -= _weights[i];
@@ -113,14 +114,9 @@ public sealed class Sampler
     // those above a threshold that is lowered until it holds enough.
     private int KeepLikeliest(int count)
     {
-        double total = 0;
-        for (int i = 0; i < count; i++)
-        {
-            total += _weights[i];
-        }
-        // min-p came before: the total is of what it left.
-        double wanted = _options.TopP * total;
         int most = _options.TopK == 0 ? count : Math.Min(_options.TopK, count), kept = 0;
+        // Top-p is a share of what the other filters left; what top-k leaves is known when it has been sorted.
+        double wanted = _options.TopP == 1 || most < count ? double.PositiveInfinity : _options.TopP * Sum(_weights.AsSpan(0, count));
         for (double threshold = 1.0 / 16; ; threshold /= 256)
         {
             double mass = 0;
@@ -133,7 +129,7 @@ public sealed class Sampler
                     mass += _weights[i];
                 }
             }
-            if (kept >= most || (mass >= wanted && _options.TopP < 1) || kept == count)
+            if (kept >= most || mass >= wanted)
             {
                 return Cut(count, threshold, kept, most, wanted);
             }
@@ -153,6 +149,10 @@ public sealed class Sampler
         // Ties go by id: introsort is not stable, so equal keys are put in order afterwards.
         Array.Sort(_sortKeys, _ids, 0, candidates);
         OrderTies(candidates);
+        if (_options.TopP < 1 && most < count)
+        {
+            wanted = -_options.TopP * Sum(_sortKeys.AsSpan(0, most));
+        }
         double mass = 0;
         int kept = 0;
         while (kept < Math.Min(candidates, most) && (kept == 0 || mass < wanted))
@@ -183,5 +183,15 @@ public sealed class Sampler
         z = unchecked((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9);
         z = unchecked((z ^ (z >> 27)) * 0x94D049BB133111EB);
         return ((z ^ (z >> 31)) >> 11) * (1.0 / (1UL << 53));
+    }
+
+    private static double Sum(ReadOnlySpan<double> values)
+    {
+        double sum = 0;
+        foreach (double value in values)
+        {
+            sum += value;
+        }
+        return sum;
     }
 }

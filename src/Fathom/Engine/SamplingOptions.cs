@@ -1,6 +1,6 @@
 namespace Fathom.Engine;
 
-/// <summary>How the next token is drawn. Filters apply in this order: top-k, min-p, top-p; then the draw.</summary>
+/// <summary>How the next token is drawn. Filters apply in this order: top-k, min-p, then top-p of what they left; then the draw.</summary>
 public sealed record SamplingOptions
 {
     /// <summary>The most likely token, always.</summary>

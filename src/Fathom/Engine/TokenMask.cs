@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Fathom.Engine;
 
 /// <summary>The tokens that may come next, one bit each: grammars, thinking budgets and quotations say what is possible through it.</summary>
@@ -18,8 +20,16 @@ public sealed class TokenMask
     /// <summary>Whether a token may come next.</summary>
     public bool this[int id]
     {
-        get => (_bits[id / 64] >> (id % 64) & 1) != 0;
-        set => _bits[id / 64] = value ? _bits[id / 64] | (1UL << (id % 64)) : _bits[id / 64] & ~(1UL << (id % 64));
+        get
+        {
+            Debug.Assert(id >= 0 && id < VocabularySize);
+            return (_bits[id / 64] >> (id % 64) & 1) != 0;
+        }
+        set
+        {
+            Debug.Assert(id >= 0 && id < VocabularySize);
+            _bits[id / 64] = value ? _bits[id / 64] | (1UL << (id % 64)) : _bits[id / 64] & ~(1UL << (id % 64));
+        }
     }
 
     /// <summary>Allows all tokens or none.</summary>

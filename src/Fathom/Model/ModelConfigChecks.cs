@@ -8,11 +8,14 @@ public sealed partial record ModelConfig
 {
     // Far above any model of the family, and low enough that sizes computed from two of them fit 64 bits.
     private const int WidthMax = 1 << 20;
+    private const int HeadDimMax = 1 << 13;
+    private const int WindowMax = 1 << 16;
     private const int CountMax = 1 << 16;
     private const int LayersMax = 1 << 10;
     private const int ExpertsMax = 1 << 20;
     private const int TokensMax = 1 << 30;
-    private const int ElementsMax = 1 << 30;
+    // A matrix is packed in panels of 32 rows, which must stay below 2 GB also in singles.
+    private const int ElementsMax = 1 << 23;
 
     /// <summary>Checks every value by itself and against the others; everything behind this door may rely on it.</summary>
     /// <returns>this config</returns>
@@ -36,7 +39,7 @@ public sealed partial record ModelConfig
         InRange(HcMult, 1, 64);
         InRange(HcSinkhornIterations, 1, 10_000);
         InRange(MaxPositions, 1, TokensMax);
-        InRange(SlidingWindow, 1, TokensMax);
+        InRange(SlidingWindow, 1, WindowMax);
         InRange(BosToken, 0, VocabularySize - 1);
         InRange(EosToken, 0, VocabularySize - 1);
         InProduct(VocabularySize, HiddenSize, nameof(VocabularySize), nameof(HiddenSize), 1L << 36);
@@ -46,7 +49,7 @@ public sealed partial record ModelConfig
     private void CheckAttention()
     {
         InRange(HeadCount, 1, CountMax);
-        InRange(HeadDim, 1, WidthMax);
+        InRange(HeadDim, 1, HeadDimMax);
         InRange(RopeDim, 2, HeadDim);
         Require(RopeDim % 2 == 0, nameof(RopeDim), RopeDim, "an even number: RoPE rotates pairs");
         InRange(QueryRank, 1, WidthMax);
@@ -54,10 +57,10 @@ public sealed partial record ModelConfig
         Require(HeadCount % OutputGroups == 0, nameof(OutputGroups), OutputGroups, $"a divisor of the {HeadCount} heads");
         InRange(OutputRank, 1, WidthMax);
         InRange(IndexHeadCount, 1, CountMax);
-        InRange(IndexHeadDim, 1, WidthMax);
+        InRange(IndexHeadDim, 1, HeadDimMax);
         Require(BitOperations.IsPow2(IndexHeadDim), nameof(IndexHeadDim), IndexHeadDim, "a power of two: index keys pass a Hadamard matrix");
         Require(IndexHeadDim >= RopeDim, nameof(IndexHeadDim), IndexHeadDim, $"at least the {RopeDim} rotary dimensions");
-        InRange(IndexTopK, 1, TokensMax);
+        InRange(IndexTopK, 1, WindowMax);
         InProduct(HeadCount, HeadDim, nameof(HeadCount), nameof(HeadDim), ElementsMax);
         InProduct(IndexHeadCount, IndexHeadDim, nameof(IndexHeadCount), nameof(IndexHeadDim), ElementsMax);
         InProduct(OutputGroups, OutputRank, nameof(OutputGroups), nameof(OutputRank), ElementsMax);

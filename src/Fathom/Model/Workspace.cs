@@ -21,42 +21,52 @@ public sealed class Workspace : IDisposable
     {
         _device = device;
         _config = config;
-        int d = config.HiddenSize, streams = config.HcMult * d, heads = config.HeadCount * config.HeadDim;
-        // A compressor with overlap has two sets of channels.
-        int compressor = 2 * Math.Max(config.HeadDim, config.IndexHeadDim);
-        _tokens = Make(1, maxRows, DType.I32);
-        _positions = Make(1, maxRows, DType.I32);
-        _logitRows = Make(1, maxRows, DType.I32);
-        _windowAngles = Make(maxRows, config.RopeDim);
-        _compressAngles = Make(maxRows, config.RopeDim);
-        _streams = Make(maxRows, streams);
-        _shiftedStreams = Make(maxRows, streams);
-        _mix = Make(maxRows, config.HcMult * (config.HcMult + 2));
-        _input = Make(maxRows, d);
-        _normed = Make(maxRows, d);
-        _output = Make(maxRows, d);
-        _queryLatent = Make(maxRows, config.QueryRank);
-        _queries = Make(maxRows, heads);
-        _attended = Make(maxRows, heads);
-        _keyValue = Make(maxRows, config.HeadDim);
-        _window = Make(maxRows + config.SlidingWindow - 1, config.HeadDim);
-        _groups = Make(maxRows, config.OutputGroups * config.OutputRank);
-        _values = Make(maxRows, compressor);
-        _gates = Make(maxRows, compressor);
-        _entries = Make(maxRows, compressor / 2);
-        _entryPositions = Make(1, maxRows, DType.I32);
-        _entryAngles = Make(maxRows, config.RopeDim);
-        _indexQueries = Make(maxRows, config.IndexHeadCount * config.IndexHeadDim);
-        _indexWeights = Make(maxRows, config.IndexHeadCount);
-        _selection = Make(maxRows, config.IndexTopK, DType.I32);
-        _routerLogits = Make(maxRows, config.ExpertCount);
-        _experts = Make(maxRows, config.ExpertsPerToken, DType.I32);
-        _expertWeights = Make(maxRows, config.ExpertsPerToken);
-        _logitStreams = Make(maxRows, streams);
-        _logits = Make(maxRows, config.VocabularySize);
-        _draftLogits = Make(config.MtpLayerCount > 0 ? maxRows : 0, config.VocabularySize);
-        WindowFrequencies = Upload(RopeFrequencies.Plain(config));
-        CompressFrequencies = Upload(RopeFrequencies.Compressed(config));
+        try
+        {
+            int d = config.HiddenSize, streams = config.HcMult * d, heads = config.HeadCount * config.HeadDim;
+            // Without an indexer no tensor bounds its widths.
+            int indexed = Enumerable.Range(0, config.LayerCount).Any(layer => LayerPlan.For(config, layer).Attention == AttentionKind.Csa) ? maxRows : 0;
+            // A compressor with overlap has two sets of channels.
+            int compressor = 2 * (indexed > 0 ? Math.Max(config.HeadDim, config.IndexHeadDim) : config.HeadDim);
+            _tokens = Make(1, maxRows, DType.I32);
+            _positions = Make(1, maxRows, DType.I32);
+            _logitRows = Make(1, maxRows, DType.I32);
+            _windowAngles = Make(maxRows, config.RopeDim);
+            _compressAngles = Make(maxRows, config.RopeDim);
+            _streams = Make(maxRows, streams);
+            _shiftedStreams = Make(maxRows, streams);
+            _mix = Make(maxRows, config.HcMult * (config.HcMult + 2));
+            _input = Make(maxRows, d);
+            _normed = Make(maxRows, d);
+            _output = Make(maxRows, d);
+            _queryLatent = Make(maxRows, config.QueryRank);
+            _queries = Make(maxRows, heads);
+            _attended = Make(maxRows, heads);
+            _keyValue = Make(maxRows, config.HeadDim);
+            _window = Make(maxRows + config.SlidingWindow - 1, config.HeadDim);
+            _groups = Make(maxRows, config.OutputGroups * config.OutputRank);
+            _values = Make(maxRows, compressor);
+            _gates = Make(maxRows, compressor);
+            _entries = Make(maxRows, compressor / 2);
+            _entryPositions = Make(1, maxRows, DType.I32);
+            _entryAngles = Make(maxRows, config.RopeDim);
+            _indexQueries = Make(indexed, config.IndexHeadCount * config.IndexHeadDim);
+            _indexWeights = Make(indexed, config.IndexHeadCount);
+            _selection = Make(indexed, config.IndexTopK, DType.I32);
+            _routerLogits = Make(maxRows, config.ExpertCount);
+            _experts = Make(maxRows, config.ExpertsPerToken, DType.I32);
+            _expertWeights = Make(maxRows, config.ExpertsPerToken);
+            _logitStreams = Make(maxRows, streams);
+            _logits = Make(maxRows, config.VocabularySize);
+            _draftLogits = Make(config.MtpLayerCount > 0 ? maxRows : 0, config.VocabularySize);
+            WindowFrequencies = Upload(RopeFrequencies.Plain(config));
+            CompressFrequencies = Upload(RopeFrequencies.Compressed(config));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <summary>T.</summary>

@@ -6,6 +6,9 @@ namespace Fathom.Tensors;
 /// <summary>Memory of this process: allocated, or a region of a mapped file that someone else keeps open.</summary>
 public sealed unsafe class HostStorage : Storage
 {
+    // Linux promises more memory than there is and ends the process when it is touched, so what cannot fit is refused before.
+    private static readonly long s_machineBytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+
     private readonly bool _owned;
     private readonly IDisposable? _keeper;
 
@@ -22,9 +25,15 @@ public sealed unsafe class HostStorage : Storage
     /// <summary>Zeroed memory aligned to a cache line, or to a page from one page on.</summary>
     /// <param name="bytes">size, at least 0</param>
     /// <param name="purpose">what it is counted under</param>
+    /// <exception cref="InsufficientMemoryException">more than the machine has</exception>
     public static HostStorage Allocate(long bytes, MemoryPurpose purpose)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        if (bytes > s_machineBytes)
+        {
+            throw new InsufficientMemoryException(
+                $"expected at most {s_machineBytes} bytes, this machine's memory, found a need of {bytes} for {purpose.ToString().ToLowerInvariant()}.");
+        }
         nuint alignment = bytes >= Environment.SystemPageSize ? (nuint)Environment.SystemPageSize : 64;
         byte* pointer = (byte*)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), alignment);
         NativeMemory.Clear(pointer, (nuint)bytes);

@@ -1,6 +1,7 @@
 using System.Text;
 using Fathom.Checkpoints;
 using Fathom.Model;
+using Fathom.Text;
 using Xunit;
 
 namespace Fathom.Tests.Checkpoints;
@@ -32,7 +33,7 @@ public sealed class MutationTests : IDisposable
             {
                 Touch(checkpoint.Get(name));
             }
-        }, input => input.Length < 8 ? 0..0 : 8..(int)(8 + Math.Clamp(BitConverter.ToInt64(input), 0, input.Length - 8)));
+        }, Header);
     }
 
     [Fact]
@@ -69,6 +70,26 @@ public sealed class MutationTests : IDisposable
             Checkpoint.Open(_folder.Root).Dispose();
         }, _ => ..);
     }
+
+    [Fact]
+    public void Damaged_tokenizers_are_read_or_refused()
+    {
+        string path = _folder.Path("tokenizer.json");
+        byte[] original = File.ReadAllBytes(TestFiles.Path("models", "fathom-nano", "tokenizer.json"));
+        byte[] text = [.. "It was <think>the \u00e9t\u00e9 of 1,984."u8, 0xFF];
+        Mutations.Run([original], input =>
+        {
+            File.WriteAllBytes(path, input);
+            Tokenizer tokenizer = Tokenizer.Load(path);
+            int[] ids = tokenizer.Encode(text, recognizeAddedTokens: true);
+            Assert.All(ids, id => Assert.InRange(id, 0, tokenizer.VocabularySize - 1));
+            Assert.Equal(text, tokenizer.DecodeBytes(ids));
+        }, _ => ..);
+    }
+
+    /// <summary>Where the header lies in a safetensors file, also in a damaged one.</summary>
+    internal static Range Header(byte[] input) =>
+        input.Length < 8 ? 0..0 : 8..(int)(8 + Math.Clamp(BitConverter.ToInt64(input), 0, input.Length - 8));
 
     private static void Touch(TensorEntry entry)
     {

@@ -1,13 +1,14 @@
 using System.Globalization;
 using System.Text;
 using Fathom.Checkpoints;
+using Fathom.Engine;
 using Fathom.Model;
 using Xunit;
 
 namespace Fathom.Tests.Checkpoints;
 
 /// <summary>
-/// Damages good files at random and feeds them to a reader: it must succeed or throw one of the two exceptions for bad input, soon.
+/// Damages good files at random and feeds them to a reader: it must succeed or throw one of the exceptions for bad input, soon.
 /// FATHOM_FUZZ_CASES sets the number of cases per reader, FATHOM_FUZZ_SEED repeats a run.
 /// </summary>
 internal static class Mutations
@@ -45,7 +46,7 @@ internal static class Mutations
             {
                 read(input);
             }
-            catch (Exception e) when (e is CheckpointException or ModelConfigException)
+            catch (Exception e) when (e is CheckpointException or ModelConfigException or RequestException)
             {
                 Assert.False(string.IsNullOrWhiteSpace(e.Message));
                 refused++;
