@@ -3,6 +3,7 @@ using System.CommandLine.Invocation;
 using Fathom.Checkpoints;
 using Fathom.Engine;
 using Fathom.Model;
+using Fathom.Prompts;
 
 namespace Fathom.Cli;
 
@@ -12,6 +13,9 @@ internal static class Program
     /// <summary>Every command; a new one is a file and a line here.</summary>
     private static readonly Func<Command>[] s_commands =
     [
+        RunCommand.Create,
+        ChatCommand.Create,
+        EvalCommand.Create,
         VerifyCommand.Create,
         TokenizeCommand.Create,
         InspectCommand.Create,
@@ -20,7 +24,7 @@ internal static class Program
 
     private static async Task<int> Main(string[] args)
     {
-        var root = new CommandWithExample("fathom", "Runs DeepSeek-V4 language models on this machine.", "fathom plan flash --context 1048576")
+        var root = new CommandWithExample("fathom", "Runs DeepSeek-V4 language models on this machine.", "fathom run \"And it came to pass\"")
         {
             CommandWithExample.Help(),
             new VersionOption(),
@@ -44,7 +48,7 @@ internal static class Program
         {
             return Failed("Stopped.");
         }
-        catch (Exception e) when (e is ModelConfigException or CheckpointException or RequestException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is ModelConfigException or CheckpointException or RequestException or PromptException or InvalidDataException or IOException or UnauthorizedAccessException)
         {
             return Failed(e.Message);
         }

@@ -96,7 +96,7 @@ public sealed class Generator : IDisposable
     /// <exception cref="RequestException">a token is out of range, or the prompt does not fit</exception>
     public void Read(ReadOnlySpan<int> tokens, Action<int>? progress, CancellationToken cancellation)
     {
-        Check(tokens);
+        PromptCheck.Require(tokens, Context - Length, _logits.Length);
         long begin = Stopwatch.GetTimestamp();
         for (int first = 0; first < tokens.Length; first += _batch.MaxRows)
         {
@@ -158,25 +158,5 @@ public sealed class Generator : IDisposable
         _batch.Add(_sequence, tokens, logitCount: 1);
         Tensor logits = _transformer.Forward(_batch);
         _device.Download(logits, MemoryMarshal.AsBytes(_logits.AsSpan()));
-    }
-
-    private void Check(ReadOnlySpan<int> tokens)
-    {
-        if (tokens.IsEmpty)
-        {
-            throw new RequestException("The prompt is empty: expected at least one token. Begin with the begin-of-text token.");
-        }
-        if (tokens.Length > Context - Length)
-        {
-            throw new RequestException(
-                $"The prompt does not fit: expected at most {Context - Length} more tokens in a context of {Context}, found {tokens.Length}. Raise --context or shorten the prompt.");
-        }
-        for (int i = 0; i < tokens.Length; i++)
-        {
-            if ((uint)tokens[i] >= (uint)_logits.Length)
-            {
-                throw new RequestException($"Token {i} of the prompt: expected an id from 0 to {_logits.Length - 1}, found {tokens[i]}. Does the tokenizer belong to the model?");
-            }
-        }
     }
 }

@@ -51,7 +51,7 @@ public sealed class Sampler
     {
         Debug.Assert(logits.Length == _weights.Length);
         int id = _forced.TryDequeue(out int forced) ? forced : Choose(logits);
-        return new Token(id, LogProbability(logits, id));
+        return new Token(id, (float)LogProbabilities.Of(logits, id));
     }
 
     private int Choose(ReadOnlySpan<float> logits)
@@ -183,20 +183,5 @@ public sealed class Sampler
         z = unchecked((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9);
         z = unchecked((z ^ (z >> 27)) * 0x94D049BB133111EB);
         return ((z ^ (z >> 31)) >> 11) * (1.0 / (1UL << 53));
-    }
-
-    private static float LogProbability(ReadOnlySpan<float> logits, int id)
-    {
-        float max = float.NegativeInfinity;
-        foreach (float logit in logits)
-        {
-            max = Math.Max(max, logit);
-        }
-        double sum = 0;
-        foreach (float logit in logits)
-        {
-            sum += Math.Exp((double)logit - max);
-        }
-        return (float)(logits[id] - max - Math.Log(sum));
     }
 }

@@ -93,7 +93,7 @@ internal static class CacheRow
         for (int i = 0; i < row.Length; i += RowFormat.Fp4Block)
         {
             int count = Math.Min(RowFormat.Fp4Block, row.Length - i);
-            bytes[scales++] = Fp4E2M1.QuantizeBlock(row.Slice(i, count), codes);
+            bytes[scales++] = Fp4E2M1.QuantizeBlock(row.Slice(i, count), codes[..count]);
             for (int j = 0; j < count; j++)
             {
                 bytes[(i + j) / 2] |= (byte)(codes[j] << (j % 2 * 4));

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -6,6 +7,7 @@ namespace Fathom.Cpu.Kernels;
 internal static partial class MatMul
 {
     /// <summary>A 32-bit word holds row i in its lower and row i + 16 in its upper half: a bfloat16 is the upper half of a single.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int WidenBf16(ReadOnlySpan<byte> panel, int columns, Span<float> w)
     {
         ref uint source = ref MemoryMarshal.GetReference(MemoryMarshal.Cast<byte, uint>(panel[..(columns * 64)]));

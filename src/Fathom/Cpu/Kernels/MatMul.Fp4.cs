@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Fathom.Tensors;
@@ -7,6 +8,7 @@ namespace Fathom.Cpu.Kernels;
 internal static partial class MatMul
 {
     /// <summary>Blocks of 32 columns: 32 scale bytes, then sixteen bytes per column, row i low and row i + 16 high. columns ≤ 128.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int WidenFp4(ReadOnlySpan<byte> panel, int columns, Span<float> w)
     {
         int blocks = (columns + WeightMatrix.Fp4Block - 1) / WeightMatrix.Fp4Block;

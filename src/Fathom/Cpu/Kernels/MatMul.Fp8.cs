@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Fathom.Tensors;
@@ -9,6 +10,7 @@ internal static partial class MatMul
     private const int ScaleBytes = WeightMatrix.PanelRows;
 
     /// <summary>One block: 32 scale bytes, then 32 codes per column. columns ≤ 128.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int WidenFp8(ReadOnlySpan<byte> panel, int columns, Span<float> w)
     {
         int bytes = ScaleBytes + (columns * 32);

@@ -28,9 +28,6 @@ internal static class Widening
 
     /// <summary>Bytes, unsigned, to 32-bit integers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<int> Ints(Vector128<byte> bytes)
-    {
-        (Vector128<ushort> low, Vector128<ushort> high) = Vector128.Widen(bytes);
-        return Vector512.Create(Vector256.WidenLower(Vector256.Create(low, high)), Vector256.WidenUpper(Vector256.Create(low, high))).AsInt32();
-    }
+    public static Vector512<int> Ints(Vector128<byte> bytes) =>
+        Vector512.WidenLower(Vector512.WidenLower(bytes.ToVector256Unsafe().ToVector512Unsafe())).AsInt32();
 }

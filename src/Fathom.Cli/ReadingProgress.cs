@@ -1,0 +1,36 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Fathom.Cli;
+
+/// <summary>A line on stderr while a long text is read: how far, how fast, how long still. Short texts show nothing.</summary>
+internal sealed class ReadingProgress(int total, bool quiet)
+{
+    // A log keeps every line; a terminal overwrites one.
+    private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(Console.IsErrorRedirected ? 10 : 1);
+
+    private readonly long _begin = Stopwatch.GetTimestamp();
+    private TimeSpan _shown;
+    private bool _visible;
+
+    public void Report(int done)
+    {
+        TimeSpan elapsed = Stopwatch.GetElapsedTime(_begin);
+        if (quiet || elapsed - _shown < s_interval)
+            return;
+        _shown = elapsed;
+        TimeSpan left = elapsed * ((double)(total - done) / done);
+        string line = string.Create(CultureInfo.InvariantCulture, $"{done:N0} of {total:N0} tokens, {done / elapsed.TotalSeconds:N0}/s, {left:mm\\:ss} left");
+        if (Console.IsErrorRedirected)
+            Console.Error.WriteLine(line);
+        else
+            Console.Error.Write($"\r{line}   ");
+        _visible = true;
+    }
+
+    public void End()
+    {
+        if (_visible && !Console.IsErrorRedirected)
+            Console.Error.Write("\r\e[K");
+    }
+}

@@ -1,0 +1,170 @@
+using Fathom.Devices;
+using Fathom.Prompts;
+using Fathom.Text;
+
+namespace Fathom.Engine;
+
+/// <summary>
+/// A conversation with a loaded model. Each turn continues the sequence of the turn before where the prompts agree token for token, and
+/// reads the whole prompt again where they do not (old reasoning was dropped, say). One thread at a time.
+/// </summary>
+public sealed class ChatSession : IDisposable
+{
+    private static readonly PromptEncoder s_encoder = new(EncoderRevision.April);
+
+    private readonly LanguageModel _model;
+    private readonly Device _device;
+    private readonly Tokenizer _tokenizer;
+    private readonly int _context;
+    private readonly List<Message> _messages = [];
+    private Generator _generator;
+
+    /// <summary>An empty conversation.</summary>
+    /// <param name="model">a loaded model</param>
+    /// <param name="device">the device it is on</param>
+    /// <param name="tokenizer">the model's tokenizer</param>
+    /// <param name="context">tokens of context</param>
+    /// <exception cref="RequestException">the tokenizer has no tokens for roles, or the context is out of range</exception>
+    public ChatSession(LanguageModel model, Device device, Tokenizer tokenizer, int context)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        foreach (string token in new[] { ProtocolTokens.User, ProtocolTokens.Assistant, ProtocolTokens.ThinkOpen, ProtocolTokens.ThinkClose })
+        {
+            if (!tokenizer.TryGetId(token, out _))
+            {
+                throw new RequestException($"The model's tokenizer has no token {token}, so it cannot hold a conversation. Use fathom run to complete texts.");
+            }
+        }
+        _model = model;
+        _device = device;
+        _tokenizer = tokenizer;
+        _context = context;
+        _generator = new Generator(model, device, context);
+    }
+
+    /// <summary>Whether and how much the model thinks before it answers.</summary>
+    public ThinkingMode Thinking { get; set; } = ThinkingMode.Chat;
+
+    /// <summary>How much it thinks in thinking mode.</summary>
+    public ReasoningEffort Effort { get; set; } = ReasoningEffort.Unspecified;
+
+    /// <summary>The messages so far.</summary>
+    public IReadOnlyList<Message> Messages => _messages;
+
+    /// <summary>Counts and times since the sequence began.</summary>
+    public GenerationStats Stats => _generator.Stats;
+
+    /// <summary>Tokens of the sequence.</summary>
+    public int Length => _generator.Length;
+
+    /// <summary>Prompt tokens of the last turn that the sequence already held.</summary>
+    public int TokensReused { get; private set; }
+
+    /// <summary>Why the last reply ended.</summary>
+    public FinishReason Finish => _generator.Finish;
+
+    /// <summary>Forgets the conversation.</summary>
+    public void Clear()
+    {
+        _messages.Clear();
+        Restart();
+    }
+
+    /// <summary>Sets the text in front of the conversation; it begins anew.</summary>
+    public void SetSystem(string text)
+    {
+        Clear();
+        _messages.Add(new Message.System(text));
+    }
+
+    /// <summary>Adds a user's message and streams the reply, which joins the conversation when the enumeration ends.</summary>
+    /// <param name="text">the message; names of special tokens in it are plain text</param>
+    /// <param name="sampling">how tokens are drawn</param>
+    /// <param name="maxTokens">tokens of the reply at most</param>
+    /// <param name="cancellation">stops between tokens; message and reply are then left out</param>
+    /// <exception cref="RequestException">the conversation no longer fits the context</exception>
+    public IEnumerable<ReplyEvent> Ask(string text, SamplingOptions sampling, int maxTokens, CancellationToken cancellation)
+    {
+        int before = _messages.Count;
+        var events = new List<ReplyEvent>();
+        bool complete = false;
+        _messages.Add(new Message.User(text));
+        try
+        {
+            Read(cancellation);
+            foreach (ReplyEvent reply in Reply(sampling, maxTokens, cancellation))
+            {
+                events.Add(reply);
+                yield return reply;
+            }
+            complete = true;
+        }
+        finally
+        {
+            if (complete)
+            {
+                Prompts.Reply reply = Prompts.Reply.From(events);
+                _messages.Add(new Message.Assistant(reply.Content) { Reasoning = reply.Reasoning, ToolCalls = reply.ToolCalls });
+            }
+            else
+            {
+                _messages.RemoveRange(before, _messages.Count - before);
+            }
+        }
+    }
+
+    /// <summary>Frees the sequence's memory.</summary>
+    public void Dispose() => _generator.Dispose();
+
+    private IEnumerable<ReplyEvent> Reply(SamplingOptions sampling, int maxTokens, CancellationToken cancellation)
+    {
+        var sampler = new Sampler(sampling, _model.Config.VocabularySize);
+        var detokenizer = new Detokenizer(_tokenizer);
+        var parser = new ReplyParser(Thinking);
+        foreach (Token token in _generator.Generate(sampler, _model.Config.EosToken, maxTokens, cancellation))
+        {
+            foreach (ReplyEvent reply in parser.Push(detokenizer.Push(token.Id)))
+            {
+                yield return reply;
+            }
+        }
+        string rest = detokenizer.Flush() + (_generator.Finish == FinishReason.Stop ? ProtocolTokens.EndOfSentence : "");
+        foreach (ReplyEvent reply in parser.Push(rest))
+        {
+            yield return reply;
+        }
+        foreach (ReplyEvent reply in parser.Complete())
+        {
+            // A reply cut off by the limit lacks its end; the finish reason says so already.
+            if (_generator.Finish == FinishReason.Stop || reply is not ReplyEvent.Malformed)
+            {
+                yield return reply;
+            }
+        }
+    }
+
+    private void Read(CancellationToken cancellation)
+    {
+        List<int> prompt = [];
+        var conversation = new Conversation { Messages = _messages, Thinking = Thinking, Effort = Effort };
+        foreach (PromptPiece piece in s_encoder.Encode(conversation).Pieces(TokenMatching.ProtocolOnly))
+        {
+            _tokenizer.Append(piece.Text, piece.RecognizeAddedTokens, prompt);
+        }
+        ReadOnlySpan<int> tokens = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(prompt);
+        ReadOnlySpan<int> seen = _generator.Tokens;
+        bool continues = seen.Length < tokens.Length && tokens.StartsWith(seen);
+        if (!continues)
+        {
+            Restart();
+        }
+        TokensReused = _generator.Length;
+        _generator.Read(tokens[_generator.Length..], progress: null, cancellation);
+    }
+
+    private void Restart()
+    {
+        _generator.Dispose();
+        _generator = new Generator(_model, _device, _context);
+    }
+}
