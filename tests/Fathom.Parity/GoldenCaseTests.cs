@@ -5,6 +5,7 @@ using Xunit;
 
 namespace Fathom.Parity;
 
+[Trait("Matrix", "yes")]
 public class GoldenCaseTests(ITestOutputHelper output)
 {
     [Theory]
