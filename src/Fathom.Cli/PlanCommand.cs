@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Fathom.Checkpoints;
 using Fathom.Model;
 using Fathom.Planning;
 
@@ -65,16 +66,28 @@ internal static class PlanCommand
                 return ("DeepSeek-V3.2", ContextPlan.ForV32(context));
             default:
                 string path = target ?? model ?? Arguments.BundledModel;
-                return (Path.GetFileName(Path.TrimEndingDirectorySeparator(path)), PlanOf(ReadConfig(path), context));
+                return (ModelFiles.NameOf(path), PlanOfFolder(path, context));
         }
     }
 
-    private static ContextPlan PlanOf(ModelConfig config, long context) => context <= config.MaxPositions
-        ? ContextPlan.For(config, context)
+    private static ContextPlan PlanOf(ModelConfig config, long context) => PlanOf(config, TensorInventory.For(config), context);
+
+    private static ContextPlan PlanOf(ModelConfig config, TensorInventory inventory, long context) => context <= config.MaxPositions
+        ? ContextPlan.For(config, inventory, context)
         : throw new UsageException($"--context: expected at most {config.MaxPositions}, the model's max_position_embeddings, found {context}.");
 
-    /// <summary>The seam to the checkpoint reader: everything above works from a config, wherever it comes from.</summary>
-    private static ModelConfig ReadConfig(string path) => Path.Exists(path)
-        ? throw new ModelConfigException($"{path}: this build plans the released models by name (flash, pro, v3.2) and does not read a model folder.")
-        : throw new UsageException($"Expected flash, pro, v3.2 or a model folder, found '{path}', which does not exist.");
+    /// <summary>A model that is not downloaded yet may be planned from its config alone, as if in the released number formats.</summary>
+    private static ContextPlan PlanOfFolder(string path, long context)
+    {
+        if (!Path.Exists(path))
+            throw new UsageException($"Expected flash, pro, v3.2 or a model folder, found '{path}', which does not exist.");
+        ConfigFile configFile = ModelFiles.ReadConfig(path);
+        if (!Directory.EnumerateFiles(path, "*.safetensors*").Any())
+        {
+            Console.Error.WriteLine($"{path} holds no tensors: the weights are planned in the released formats, FP8 and FP4.");
+            return PlanOf(configFile.Config, context);
+        }
+        using ModelFiles files = ModelFiles.Open(path, configFile);
+        return PlanOf(files.Config, files.Inventory, context) with { WeightsBytes = files.WeightsBytes };
+    }
 }

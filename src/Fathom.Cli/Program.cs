@@ -16,6 +16,9 @@ internal static class Program
         RunCommand.Create,
         ChatCommand.Create,
         EvalCommand.Create,
+        VerifyCommand.Create,
+        TokenizeCommand.Create,
+        InspectCommand.Create,
         PlanCommand.Create,
     ];
 

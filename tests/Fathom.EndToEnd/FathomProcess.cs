@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 
 namespace Fathom.EndToEnd;
 
@@ -8,13 +9,19 @@ internal sealed record FathomProcess(int ExitCode, string Output, string Error)
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
     /// <summary>Runs the executable to its end, with <paramref name="input"/> on stdin; the folder is not the repository's.</summary>
-    public static async Task<FathomProcess> RunAsync(string[] arguments, string input, CancellationToken cancellation)
+    public static Task<FathomProcess> RunAsync(string[] arguments, string input, CancellationToken cancellation) =>
+        RunAsync(arguments, Encoding.UTF8.GetBytes(input), cancellation);
+
+    /// <summary>The same with any bytes on stdin.</summary>
+    public static async Task<FathomProcess> RunAsync(string[] arguments, byte[] input, CancellationToken cancellation)
     {
         var start = new ProcessStartInfo(ExecutablePath, arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
+            StandardOutputEncoding = Encoding.UTF8,
+            StandardErrorEncoding = Encoding.UTF8,
             WorkingDirectory = Path.GetTempPath(),
         };
         using Process process = Process.Start(start) ?? throw new InvalidOperationException($"{ExecutablePath} did not start.");
@@ -24,7 +31,7 @@ internal sealed record FathomProcess(int ExitCode, string Output, string Error)
         {
             Task<string> output = process.StandardOutput.ReadToEndAsync(patience.Token);
             Task<string> error = process.StandardError.ReadToEndAsync(patience.Token);
-            await process.StandardInput.WriteAsync(input.AsMemory(), patience.Token);
+            await process.StandardInput.BaseStream.WriteAsync(input, patience.Token);
             process.StandardInput.Close();
             await process.WaitForExitAsync(patience.Token);
             return new FathomProcess(process.ExitCode, await output, await error);

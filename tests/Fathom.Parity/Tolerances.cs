@@ -15,6 +15,9 @@ internal static class Tolerances
     /// <summary>A routed expert's weight, cache not rounded.</summary>
     public const double RouterWeights = 1e-4;
 
+    /// <summary>Scores closer than this may change places: they are of order 1 and, like the weights made of them, that far apart at most.</summary>
+    public const double RouterMargin = RouterWeights;
+
     /// <summary>A routed expert's weight, rounded cache: the README bounds logits only; a logit's 0.3 of a deviation of 3 is a tenth.</summary>
     public const double MixedRouterWeights = 0.1;
 

@@ -75,6 +75,12 @@ public sealed partial class Checkpoint : IDisposable
     public TensorEntry Get(string name) => TryGet(name, out TensorEntry? entry) ? entry : throw new CheckpointException(
         $"{name}: expected a tensor of this name, found {_owners.Count} others in {Path}. Does the checkpoint belong to this config?");
 
+    /// <summary>A tensor's format by its name in the header, and the bytes of its data; also of formats that we don't read.</summary>
+    /// <exception cref="CheckpointException">there is no such tensor</exception>
+    public (string Format, long Bytes) Stored(string name) => _owners.TryGetValue(name, out Safetensors? file)
+        ? file.Stored(name)
+        : throw new CheckpointException($"{name}: expected a tensor of this name, found {_owners.Count} others in {Path}.");
+
     /// <summary>Closes every file; entries and their tensors must not be used afterwards.</summary>
     public void Dispose()
     {

@@ -64,6 +64,13 @@ public sealed class Safetensors : IDisposable
     /// <summary>Closes the mapping; entries and their tensors must not be used afterwards.</summary>
     public void Dispose() => _storage.Dispose();
 
+    /// <summary>Format name and bytes of a tensor that the file has.</summary>
+    internal (string Format, long Bytes) Stored(string name)
+    {
+        TensorRecord record = _header.Records[name];
+        return (record.Format, record.End - record.Begin);
+    }
+
     /// <summary>As the public method, for a file that is one shard of several: the scale may be in another.</summary>
     internal bool TryGet(string name, Func<string, bool> containsScale, [NotNullWhen(true)] out TensorEntry? entry)
     {

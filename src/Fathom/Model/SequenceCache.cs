@@ -91,6 +91,8 @@ public sealed class SequenceCache : IDisposable
     {
         var fork = new SequenceCache(_device, Layout);
         _device.Copy(Bytes(_state), Bytes(fork._state));
+        // Room for all of the blocks' tokens, so that no step has to grow the list.
+        fork._tokens.EnsureCapacity(_blocks.Count * CacheLayout.BlockTokens);
         fork._tokens.AddRange(_tokens);
         foreach (CacheBlock block in _blocks)
         {

@@ -1,18 +1,37 @@
 namespace Fathom.Verification;
 
 /// <summary>One quantity compared with the reference.</summary>
-/// <param name="Name">the golden tensor's name</param>
-/// <param name="MaxError">largest error, in the unit of the tolerance; for sets the number that differ</param>
+/// <param name="Name">the golden tensor's name, or what is compared and the name of the golden text</param>
+/// <param name="MaxError">
+/// largest error, in the unit of the tolerance; for sets and texts the number that differ. NaN where a value is no number, infinite where values
+/// are missing
+/// </param>
 /// <param name="Tolerance">what is allowed</param>
-/// <param name="Position">position of the largest error, or −1</param>
-/// <param name="Layer">layer of the largest error, or −1</param>
+/// <param name="Position">token where the check first fails or, if it passes, where its error is largest; −1 for none</param>
+/// <param name="Layer">layer of that token's value; −1 for the embedding and for what belongs to no layer</param>
 public sealed record Check(string Name, double MaxError, double Tolerance, int Position, int Layer)
 {
+    // What a layer computes, in its order.
+    private static readonly string[] s_stages =
+    [
+        "attn_in", "attn_in_all", "window_kv", "compressed_kv", "index_k", "index_q", "indexer_topk", "attn_out", "attn_out_all",
+        "ffn_in", "router_idx", "router_w", "ffn_out", "hidden_streams",
+    ];
+
     /// <summary>Whether the error is within the tolerance; a NaN never is.</summary>
     public bool Pass => MaxError <= Tolerance;
+
+    /// <summary>
+    /// Of the checks that fail, the one whose failure comes first when a model computes: layer by layer, within a layer from its input to its
+    /// output, logits and texts last in the order given. Null if all pass.
+    /// </summary>
+    public static Check? FirstFailure(IReadOnlyList<Check> checks) =>
+        checks.Where(check => !check.Pass).OrderBy(check => check.Stage < 0 ? int.MaxValue : check.Layer).ThenBy(check => check.Stage).FirstOrDefault();
+
+    private int Stage => Array.IndexOf(s_stages, Name.Split('.')[0]);
 }
 
-/// <summary>Collects the worst error of a quantity.</summary>
+/// <summary>Collects the errors of a quantity; add them in the order of layers and positions.</summary>
 /// <param name="name">the quantity</param>
 /// <param name="tolerance">what is allowed</param>
 internal sealed class Comparison(string name, double tolerance)
@@ -20,8 +39,8 @@ internal sealed class Comparison(string name, double tolerance)
     private double _worst;
     private double _sum;
     private long _count;
-    private int _position = -1;
-    private int _layer = -1;
+    private (int Position, int Layer) _at = (-1, -1);
+    private bool _failed;
 
     /// <summary>|x − y| / max(1, |y|) for relative quantities, |x − y| else.</summary>
     public void Add(ReadOnlySpan<float> found, ReadOnlySpan<float> expected, int position, int layer, bool relative)
@@ -48,21 +67,26 @@ internal sealed class Comparison(string name, double tolerance)
     }
 
     /// <summary>The worst so far.</summary>
-    public Check Worst => new(name, _worst, tolerance, _position, _layer);
+    public Check Worst => new(name, _worst, tolerance, _at.Position, _at.Layer);
 
-    /// <summary>The mean so far, against its own tolerance.</summary>
-    public Check Mean(string meanName, double meanTolerance) => new(meanName, _count == 0 ? 0 : _sum / _count, meanTolerance, -1, -1);
+    /// <summary>The mean so far.</summary>
+    public Check Mean => new(name, _count == 0 ? 0 : _sum / _count, tolerance, -1, -1);
 
-    // The first of equal errors is kept, and a NaN, once met.
+    // The place is that of the first failure, else of the first of the largest errors. A NaN, once met, is kept as the worst.
     private void Note(double error, int position, int layer)
     {
         _sum += error;
         _count++;
-        if (error > _worst || (double.IsNaN(error) && !double.IsNaN(_worst)))
+        bool fails = !(error <= tolerance);
+        bool worse = error > _worst || (double.IsNaN(error) && !double.IsNaN(_worst));
+        if (fails ? !_failed : worse && !_failed)
+        {
+            _at = (position, layer);
+        }
+        _failed |= fails;
+        if (worse)
         {
             _worst = error;
-            _position = position;
-            _layer = layer;
         }
     }
 }

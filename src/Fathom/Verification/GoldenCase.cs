@@ -31,10 +31,10 @@ public sealed class GoldenCase : IDisposable
     public required CacheFormat Cache { get; init; }
 
     /// <summary>Largest mean error of the logits, where the case sets its own tolerance, else null.</summary>
-    public required float? LogitsMean { get; init; }
+    public required double? LogitsMean { get; init; }
 
     /// <summary>Largest error of the logits, where the case sets its own tolerance, else null.</summary>
-    public required float? LogitsMax { get; init; }
+    public required double? LogitsMax { get; init; }
 
     /// <summary>Its short prompts.</summary>
     public required IReadOnlyList<ShortPrompt> ShortPrompts { get; init; }
@@ -47,13 +47,19 @@ public sealed class GoldenCase : IDisposable
     public static GoldenCase Open(string folder)
     {
         string path = Path.Combine(folder, "case.json");
+        if (!File.Exists(path))
+        {
+            throw new CheckpointException($"{path}: expected a golden case, found no such file. Give a folder that holds case.json and case.safetensors.");
+        }
+        Safetensors tensors = Safetensors.Open(Path.Combine(folder, "case.safetensors"));
         try
         {
             using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
-            return Read(document.RootElement, Safetensors.Open(Path.Combine(folder, "case.safetensors")));
+            return Read(document.RootElement, tensors);
         }
         catch (Exception problem) when (problem is IOException or JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
+            tensors.Dispose();
             throw new CheckpointException($"{path}: expected a golden case with prompt_ids and greedy_ids, found: {problem.Message}", problem);
         }
     }
@@ -76,7 +82,8 @@ public sealed class GoldenCase : IDisposable
             {
                 DType.F32 => BitConverter.ToSingle(entry.Bytes[(4 * i)..]),
                 DType.I32 => BitConverter.ToInt32(entry.Bytes[(4 * i)..]),
-                _ => throw new CheckpointException($"{_tensors.Path}: expected F32 or I32 for {name}, found {entry.Format}."),
+                DType.I64 => BitConverter.ToInt64(entry.Bytes[(8 * i)..]),
+                _ => throw new CheckpointException($"{_tensors.Path}: expected F32, I32 or I64 for {name}, found {entry.Format}."),
             };
         }
         return new GoldenRows(values, columns, [.. entry.Shape.Select(size => (int)size)]);
@@ -88,14 +95,18 @@ public sealed class GoldenCase : IDisposable
     private static GoldenCase Read(JsonElement json, Safetensors tensors)
     {
         JsonElement tolerance = json.TryGetProperty("tolerance", out JsonElement given) ? given : default;
-        float? Limit(string name) =>
-            tolerance.ValueKind == JsonValueKind.Object && tolerance.TryGetProperty(name, out JsonElement limit) ? limit.GetSingle() : null;
+        double? Limit(string name) =>
+            tolerance.ValueKind == JsonValueKind.Object && tolerance.TryGetProperty(name, out JsonElement limit) ? limit.GetDouble() : null;
+        if (tolerance.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null) && (Limit("logits_mean") ?? Limit("logits_max")) is null)
+        {
+            throw new FormatException($"tolerance: expected an object with logits_mean, logits_max or both, found {tolerance.GetRawText()}.");
+        }
         return new GoldenCase(tensors)
         {
             Name = json.TryGetProperty("name", out JsonElement name) ? name.GetString() ?? "" : "",
             Prompt = Ids(json.GetProperty("prompt_ids")),
             Greedy = Ids(json.GetProperty("greedy_ids")),
-            Cache = json.TryGetProperty("cache", out JsonElement cache) && cache.GetString() == "mixed" ? CacheFormat.Mixed : CacheFormat.F32,
+            Cache = json.TryGetProperty("cache", out JsonElement cache) ? ReadCache(cache) : CacheFormat.F32,
             LogitsMean = Limit("logits_mean"),
             LogitsMax = Limit("logits_max"),
             ShortPrompts = json.TryGetProperty("short_prompts", out JsonElement shorts)
@@ -104,6 +115,13 @@ public sealed class GoldenCase : IDisposable
                 : [],
         };
     }
+
+    private static CacheFormat ReadCache(JsonElement cache) => cache.GetString() switch
+    {
+        "mixed" => CacheFormat.Mixed,
+        "f32" or "F32" or null => CacheFormat.F32,
+        string other => throw new FormatException($"cache: expected mixed or f32, found \"{other}\"."),
+    };
 
     private static int[] Ids(JsonElement array) => [.. array.EnumerateArray().Select(id => id.GetInt32())];
 }

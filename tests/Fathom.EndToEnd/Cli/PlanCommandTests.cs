@@ -1,4 +1,6 @@
+using System.Text;
 using System.Text.Json;
+using Fathom.Tests;
 using Xunit;
 
 namespace Fathom.EndToEnd.Cli;
@@ -46,6 +48,39 @@ public class PlanCommandTests
         using JsonDocument ten = JsonDocument.Parse((await FathomProcess.RunAsync("plan", "pro", "--context", "65536", "--users", "10", "--json")).Output);
         Assert.Equal(10 * one.RootElement.GetProperty("kvBytesTotal").GetInt64(), ten.RootElement.GetProperty("kvBytesTotal").GetInt64());
         Assert.Equal(one.RootElement.GetProperty("kvVsV32").GetDouble(), ten.RootElement.GetProperty("kvVsV32").GetDouble());
+    }
+
+    [Fact]
+    public async Task A_folder_is_planned_with_the_bytes_it_holds()
+    {
+        string folder = TestFiles.Path("tests", "goldens", "q_fp8_fp4");
+        FathomProcess run = await FathomProcess.RunAsync("plan", folder, "--context", "512", "--json", "--quiet");
+        Assert.Equal(0, run.ExitCode);
+        Assert.Empty(run.Error);
+        using JsonDocument json = JsonDocument.Parse(run.Output);
+        Assert.Equal("q_fp8_fp4", json.RootElement.GetProperty("model").GetString());
+        Assert.Equal(3_321_726, json.RootElement.GetProperty("weightsBytes").GetInt64());
+        Assert.Equal(26.9375, json.RootElement.GetProperty("kvBytesPerToken").GetDouble());
+    }
+
+    [Fact]
+    public async Task A_config_without_tensors_is_planned_and_its_unknown_keys_are_shown()
+    {
+        using var folder = new TempFolder();
+        string config = await File.ReadAllTextAsync(TestFiles.Path("tests", "goldens", "d_flash", "config.json"), TestContext.Current.CancellationToken);
+        folder.Write("config.json", Encoding.UTF8.GetBytes(config.Insert(1, "\"vision_tower\": 1,")));
+        FathomProcess run = await FathomProcess.RunAsync("plan", folder.Root, "--context", "512", "--json", "--quiet");
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains("vision_tower", run.Error, StringComparison.Ordinal);
+        Assert.Contains("holds no tensors", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Without_a_name_the_bundled_model_is_planned()
+    {
+        FathomProcess run = await FathomProcess.RunAsync("plan", "--context", "4096");
+        Assert.Equal(0, run.ExitCode);
+        Assert.StartsWith("fathom-nano", run.Output, StringComparison.Ordinal);
     }
 
     [Theory]

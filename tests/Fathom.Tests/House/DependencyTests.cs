@@ -19,7 +19,7 @@ public partial class DependencyTests
         ["Text"] = ["Checkpoints"],                       // for its exception: tokenizer.json is a file beside the checkpoint
         ["Prompts"] = ["Text"],
         ["Cache"] = ["Model", "Devices", "Tensors", "Formats"],
-        ["Verification"] = ["Engine", "Checkpoints", "Model", "Devices", "Tensors"],
+        ["Verification"] = ["Engine", "Checkpoints", "Prompts", "Text", "Model", "Devices", "Tensors"],
         ["Engine"] = ["Cache", "Checkpoints", "Prompts", "Text", "Model", "Devices", "Tensors", "Formats"],
     };
 

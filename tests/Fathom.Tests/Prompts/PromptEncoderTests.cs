@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Fathom.Prompts;
+using Fathom.Tests.Text;
 using Xunit;
 
 namespace Fathom.Tests.Prompts;
@@ -21,6 +22,14 @@ public class PromptEncoderTests
     }
 
     [Theory]
+    [MemberData(nameof(Prompts))]
+    public void The_prompt_becomes_the_golden_ids(string name)
+    {
+        JsonElement golden = ChatGoldens.Case(name);
+        Assert.Equal(golden.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32()), Tokenize(ChatGoldens.Encode(golden)));
+    }
+
+    [Theory]
     [MemberData(nameof(Errors))]
     public void Refuses_with_a_sentence_what_the_official_encoder_refuses(string name)
     {
@@ -38,10 +47,19 @@ public class PromptEncoderTests
         RenderedPrompt prompt = PromptEncoder.FillInTheMiddle(
             input.GetProperty("prefix").GetString()!, input.GetProperty("suffix").GetString()!, input.GetProperty("bos").GetBoolean());
         Assert.Equal(golden.GetProperty("prompt").GetString(), prompt.Text);
+        Assert.Equal(golden.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32()), Tokenize(prompt));
     }
 
     [Fact]
     public void Covers_the_whole_golden_file() => Assert.Equal((103, 5, 4), (Prompts.Count, Errors.Count, Middles.Count));
+
+    private static List<int> Tokenize(RenderedPrompt prompt)
+    {
+        var ids = new List<int>();
+        foreach (PromptPiece piece in prompt.Pieces(TokenMatching.Everywhere))
+            Tokenizers.V4.Append(piece.Text, piece.RecognizeAddedTokens, ids);
+        return ids;
+    }
 
     private static string Name(JsonElement golden) => golden.GetProperty("name").GetString()!;
 }

@@ -50,8 +50,12 @@ internal sealed class ReferenceExperts(ModelConfig config, LayerPlan plan, Refer
                 double sum = logits.Sum(logit => Math.Exp(logit - most));
                 return Array.ConvertAll(logits, logit => Math.Exp(logit - most) / sum);
             default:
-                // log(1 + e^z) written so that neither a large nor a very negative z loses digits.
-                return Array.ConvertAll(logits, z => Math.Sqrt(Math.Max(z, 0) + double.LogP1(Math.Exp(-Math.Abs(z)))));
+                // log(1 + e^z) written so that neither a large nor a very negative z loses digits: log(1 + e) = 2 artanh(e / (2 + e)).
+                return Array.ConvertAll(logits, z =>
+                {
+                    double e = Math.Exp(-Math.Abs(z));
+                    return Math.Sqrt(Math.Max(z, 0) + 2 * Math.Atanh(e / (2 + e)));
+                });
         }
     }
 

@@ -82,6 +82,17 @@ internal static class TinyModels
         SlidingWindow = 12,
     };
 
+    /// <summary>Ratios that divide neither a block of the cache nor each other, no layer without compression, a single expert per token.</summary>
+    public static ModelConfig OddRatios { get; } = Flash with
+    {
+        CompressRatios = [3, 4, 5, 7, 0],
+        SlidingWindow = 5,
+        HashLayerCount = 2,
+        ExpertsPerToken = 1,
+        IndexTopK = 7,
+        HcMult = 3,
+    };
+
     /// <summary>All of them, named for test messages.</summary>
     public static IReadOnlyDictionary<string, ModelConfig> All { get; } = new Dictionary<string, ModelConfig>
     {
@@ -89,5 +100,6 @@ internal static class TinyModels
         [nameof(OneStream)] = OneStream,
         [nameof(TwoStreams)] = TwoStreams,
         [nameof(Mixed)] = Mixed,
+        [nameof(OddRatios)] = OddRatios,
     };
 }

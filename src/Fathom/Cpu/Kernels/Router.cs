@@ -15,7 +15,7 @@ internal static class Router
             case ScoringFunction.SqrtSoftplus:
                 for (int e = 0; e < logits.Length; e++)
                 {
-                    logits[e] = MathF.Sqrt(Softplus(logits[e]));
+                    logits[e] = (float)Math.Sqrt(Softplus(logits[e]));
                 }
                 break;
             case ScoringFunction.Sigmoid:
@@ -73,8 +73,9 @@ internal static class Router
         Rows.Scale(weights, normalize ? factor / sum : factor, weights);
     }
 
-    // The linear part from 20 on, as in DeepSeek's code.
-    private static float Softplus(float x) => x > 20 ? x : (float)double.LogP1(Math.Exp(x));
+    // The linear part from 20 on, as in DeepSeek's code. Below −17 log(1 + e^x) is e^x to a single's precision, and 1 + e^x would lose e^x:
+    // hash routing must weigh experts that all score next to nothing.
+    private static double Softplus(float x) => x switch { > 20 => x, < -17 => Math.Exp(x), _ => Math.Log(1 + Math.Exp(x)) };
 
     private static void Softmax(Span<float> x)
     {
