@@ -11,6 +11,7 @@ using Case = Fathom.Parity.Goldens.GoldenCase;
 
 namespace Fathom.Parity;
 
+[Trait("Matrix", "yes")]
 public class GoldenCaseTests(ITestOutputHelper output)
 {
     public static TheoryData<string> All => [.. Case.Plain, .. Case.Mixed];
