@@ -78,7 +78,6 @@ internal sealed class ModelFiles : IDisposable
         try
         {
             CheckpointReader reader = CheckpointReader.Open(checkpoint, configFile.Config);
-            reader.Check();
             return new ModelFiles(configFile, checkpoint, reader);
         }
         catch

@@ -60,7 +60,6 @@ internal sealed class RandomModel : IDisposable
     {
         using Checkpoint checkpoint = Checkpoint.Open(Folder);
         CheckpointReader reader = CheckpointReader.Open(checkpoint, Config);
-        reader.Check();
         if (reader.UnknownNames.Count > 0) throw new InvalidDataException($"The reader does not know {reader.UnknownNames[0]}.");
         return WeightLoader.Load(device, Config, reader);
     }
