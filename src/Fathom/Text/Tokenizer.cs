@@ -159,7 +159,7 @@ public sealed class Tokenizer
 
     private int Checked(int id)
     {
-        if ((uint)id >= (uint)_vocabulary.Count)
+        if (unchecked((uint)id) >= (uint)_vocabulary.Count)
             throw new ArgumentOutOfRangeException(nameof(id), id, $"Token {id} is not in the vocabulary; expected 0 to {_vocabulary.Count - 1}.");
         return id;
     }

@@ -79,7 +79,7 @@ internal sealed class VocabularyBuilder
 
     private void CheckId(Slice spelling, int id)
     {
-        if ((uint)id >= (uint)_spellings.Length)
+        if (unchecked((uint)id) >= (uint)_spellings.Length)
         {
             throw Error($"{_file.Quote(spelling)} has the id {id}; expected one from 0 to {_spellings.Length - 1}, "
                 + "because that many tokens are in the file and ids have no holes.");
