@@ -71,7 +71,7 @@ public sealed partial class CpuDevice
     private void Multiply(WeightMatrix w, in Tensor x, in Tensor y)
     {
         int items = w.Count * w.Panels;
-        _pool.Run(items, _pool.Chunk(items, (long)x.Rows * w.Columns * WeightMatrix.PanelRows), new MatMulJob(w, x, y, _scratch));
+        _pool.Run(items, _pool.Chunk(items, (long)x.Rows * w.Columns * PanelLayout.Rows), new MatMulJob(w, x, y, _scratch));
     }
 
     private void RunRows<TJob>(in Tensor x, long work, in TJob job) where TJob : struct, IRangeJob =>
@@ -90,8 +90,8 @@ public sealed partial class CpuDevice
             {
                 (int group, int panel) = Math.DivRem(item, w.Panels);
                 Kernels.MatMul.RunPanel(w.Format, w.Panel(group, panel), w.Columns, input[(group * w.Columns)..], x.Columns, acc, widened);
-                int column = panel * WeightMatrix.PanelRows;
-                int valid = Math.Min(WeightMatrix.PanelRows, w.Rows - column);
+                int column = panel * PanelLayout.Rows;
+                int valid = Math.Min(PanelLayout.Rows, w.Rows - column);
                 Kernels.MatMul.Store(acc, valid, output, y.Columns, (group * w.Rows) + column);
             }
         }

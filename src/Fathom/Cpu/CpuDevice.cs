@@ -82,8 +82,8 @@ public sealed partial class CpuDevice : Device
         {
             for (int panel = first; panel < first + count; panel++)
             {
-                int row = panel * WeightMatrix.PanelRows;
-                int rows = Math.Min(WeightMatrix.PanelRows, raw.Rows - row);
+                int row = panel * PanelLayout.Rows;
+                int rows = Math.Min(PanelLayout.Rows, raw.Rows - row);
                 Tensor values = raw.Values.Slice(raw.FirstRow + row, rows);
                 Span<byte> target = matrix.Panel(index, panel);
                 switch (matrix.Format)

@@ -37,10 +37,10 @@ public sealed partial class CheckedDevice(Device inner) : DeviceDecorator(inner)
                 case DType.F32 or DType.Bf16:
                     break;
                 case DType.Fp8E4M3:
-                    check.Is("scales", matrix.Scales, DType.Ue8m0, Blocks(values.Rows, WeightMatrix.Fp8Block), Blocks(matrix.Columns, WeightMatrix.Fp8Block));
+                    check.Is("scales", matrix.Scales, DType.Ue8m0, Blocks(values.Rows, PanelLayout.Fp8Block), Blocks(matrix.Columns, PanelLayout.Fp8Block));
                     break;
                 case DType.Fp4E2M1Pair:
-                    check.Is("scales", matrix.Scales, DType.Ue8m0, values.Rows, Blocks(matrix.Columns, WeightMatrix.Fp4Block));
+                    check.Is("scales", matrix.Scales, DType.Ue8m0, values.Rows, Blocks(matrix.Columns, PanelLayout.Fp4Block));
                     break;
                 default:
                     check.Fail("values", "F32, BF16, FP8 or FP4", values.ToString());

@@ -9,11 +9,24 @@ public enum WeightFormat
     /// <summary>bfloat16.</summary>
     Bf16,
 
-    /// <summary>FP8 e4m3 with a power-of-two scale per output row and <see cref="WeightMatrix.Fp8Block"/> columns.</summary>
+    /// <summary>FP8 e4m3 with a power-of-two scale per output row and <see cref="PanelLayout.Fp8Block"/> columns.</summary>
     Fp8,
 
-    /// <summary>FP4 e2m1 with a power-of-two scale per output row and <see cref="WeightMatrix.Fp4Block"/> columns.</summary>
+    /// <summary>FP4 e2m1 with a power-of-two scale per output row and <see cref="PanelLayout.Fp4Block"/> columns.</summary>
     Fp4,
+}
+
+/// <summary>The numbers of the packed layout.</summary>
+public static class PanelLayout
+{
+    /// <summary>Output rows in a panel.</summary>
+    public const int Rows = 32;
+
+    /// <summary>Columns that share an FP8 scale.</summary>
+    public const int Fp8Block = 128;
+
+    /// <summary>Columns that share an FP4 scale.</summary>
+    public const int Fp4Block = 32;
 }
 
 /// <summary>
@@ -26,19 +39,10 @@ public enum WeightFormat
 /// </remarks>
 public sealed record WeightMatrix(Storage Storage, WeightFormat Format, int Count, int Rows, int Columns)
 {
-    /// <summary>Output rows in a panel.</summary>
-    public const int PanelRows = 32;
-
-    /// <summary>Columns that share an FP8 scale.</summary>
-    public const int Fp8Block = 128;
-
-    /// <summary>Columns that share an FP4 scale.</summary>
-    public const int Fp4Block = 32;
-
     private const int Page = 4096;
 
     /// <summary>Panels of one matrix.</summary>
-    public int Panels => (Rows + PanelRows - 1) / PanelRows;
+    public int Panels => (Rows + PanelLayout.Rows - 1) / PanelLayout.Rows;
 
     /// <summary>Bytes of one panel.</summary>
     public int PanelBytes => BytesOfPanel(Format, Columns);
@@ -56,16 +60,16 @@ public sealed record WeightMatrix(Storage Storage, WeightFormat Format, int Coun
 
     private static long BytesOfMatrix(WeightFormat format, int rows, int columns)
     {
-        long bytes = (long)((rows + PanelRows - 1) / PanelRows) * BytesOfPanel(format, columns);
+        long bytes = (long)((rows + PanelLayout.Rows - 1) / PanelLayout.Rows) * BytesOfPanel(format, columns);
         return (bytes + Page - 1) / Page * Page;
     }
 
     private static int BytesOfPanel(WeightFormat format, int columns) => format switch
     {
-        WeightFormat.F32 => checked(columns * PanelRows * 4),
-        WeightFormat.Bf16 => checked(columns * PanelRows * 2),
-        WeightFormat.Fp8 => checked((columns * PanelRows) + ((columns + Fp8Block - 1) / Fp8Block * PanelRows)),
-        _ => checked((columns * PanelRows / 2) + ((columns + Fp4Block - 1) / Fp4Block * PanelRows)),
+        WeightFormat.F32 => checked(columns * PanelLayout.Rows * 4),
+        WeightFormat.Bf16 => checked(columns * PanelLayout.Rows * 2),
+        WeightFormat.Fp8 => checked((columns * PanelLayout.Rows) + ((columns + PanelLayout.Fp8Block - 1) / PanelLayout.Fp8Block * PanelLayout.Rows)),
+        _ => checked((columns * PanelLayout.Rows / 2) + ((columns + PanelLayout.Fp4Block - 1) / PanelLayout.Fp4Block * PanelLayout.Rows)),
     };
 }
 

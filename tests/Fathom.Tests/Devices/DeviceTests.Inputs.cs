@@ -33,7 +33,7 @@ public abstract partial class DeviceTests
         }
 
         bool fp8 = format == WeightFormat.Fp8;
-        (int blockRows, int block) = fp8 ? (WeightMatrix.Fp8Block, WeightMatrix.Fp8Block) : (1, WeightMatrix.Fp4Block);
+        (int blockRows, int block) = fp8 ? (PanelLayout.Fp8Block, PanelLayout.Fp8Block) : (1, PanelLayout.Fp4Block);
         int scaleRows = (n + blockRows - 1) / blockRows, scaleColumns = (k + block - 1) / block;
         byte[] scales = [.. Enumerable.Range(0, scaleRows * scaleColumns).Select(_ => (byte)random.Next(115, 130))];
         // 0x7F and 0xFF are FP8's NaNs.

@@ -14,7 +14,7 @@ public partial class DependencyTests
         ["Devices"] = ["Tensors", "Formats"],
         ["Cpu"] = ["Devices", "Tensors", "Formats"],
         ["Model"] = ["Devices", "Tensors", "Formats"],
-        ["Planning"] = ["Model"],
+        ["Planning"] = ["Model", "Devices"],
         ["Checkpoints"] = ["Model", "Devices", "Tensors", "Formats"],
         ["Text"] = ["Checkpoints"],                       // for its exception: tokenizer.json is a file beside the checkpoint
         ["Prompts"] = ["Text"],

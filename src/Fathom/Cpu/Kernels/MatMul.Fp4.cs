@@ -11,7 +11,7 @@ internal static partial class MatMul
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int WidenFp4(ReadOnlySpan<byte> panel, int columns, Span<float> w)
     {
-        int blocks = (columns + WeightMatrix.Fp4Block - 1) / WeightMatrix.Fp4Block;
+        int blocks = (columns + PanelLayout.Fp4Block - 1) / PanelLayout.Fp4Block;
         int bytes = (blocks * ScaleBytes) + (columns * 16);
         ref byte source = ref MemoryMarshal.GetReference(panel[..bytes]);
         ref float target = ref MemoryMarshal.GetReference(w[..(columns * 32)]);
@@ -23,7 +23,7 @@ internal static partial class MatMul
             Vector512<float> scaleLow = Widening.Ue8m0(Vector128.LoadUnsafe(ref source, offset));
             Vector512<float> scaleHigh = Widening.Ue8m0(Vector128.LoadUnsafe(ref source, offset + 16));
             offset += ScaleBytes;
-            nuint end = Math.Min((nuint)columns, k + WeightMatrix.Fp4Block);
+            nuint end = Math.Min((nuint)columns, k + PanelLayout.Fp4Block);
             for (; k < end; k++, offset += 16)
             {
                 Vector512<int> pair = Widening.Ints(Vector128.LoadUnsafe(ref source, offset));

@@ -7,7 +7,7 @@ namespace Fathom.Cpu.Kernels;
 
 internal static partial class MatMul
 {
-    private const int ScaleBytes = WeightMatrix.PanelRows;
+    private const int ScaleBytes = PanelLayout.Rows;
 
     /// <summary>One block: 32 scale bytes, then 32 codes per column. columns ≤ 128.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -13,7 +13,7 @@ internal static partial class MatMul
     public const int BlockColumns = 128;
 
     /// <summary>Floats of scratch that <see cref="RunPanel"/> needs.</summary>
-    public const int ScratchFloats = BlockColumns * WeightMatrix.PanelRows;
+    public const int ScratchFloats = BlockColumns * PanelLayout.Rows;
 
     /// <param name="format">of the panel</param>
     /// <param name="panel">one packed panel</param>
@@ -33,14 +33,14 @@ internal static partial class MatMul
             ReadOnlySpan<float> w;
             if (format == WeightFormat.F32)
             {
-                w = MemoryMarshal.Cast<byte, float>(panel).Slice(k * WeightMatrix.PanelRows, count * WeightMatrix.PanelRows);
+                w = MemoryMarshal.Cast<byte, float>(panel).Slice(k * PanelLayout.Rows, count * PanelLayout.Rows);
             }
             else
             {
                 offset += Widen(format, panel[offset..], count, scratch);
                 w = scratch;
             }
-            Tile.Accumulate(w, WeightMatrix.PanelRows, count, x[k..], xStride, acc);
+            Tile.Accumulate(w, PanelLayout.Rows, count, x[k..], xStride, acc);
         }
     }
 

@@ -3,7 +3,7 @@ using Fathom.Tensors;
 
 namespace Fathom.Cpu.Kernels;
 
-/// <summary>Rearranges 32 rows of a checkpoint's matrix into one panel (see <see cref="WeightMatrix"/>). Runs once, at loading.</summary>
+/// <summary>Rearranges 32 rows of a checkpoint's matrix into one panel (see <see cref="PanelLayout"/>). Runs once, at loading.</summary>
 internal static class PackPanel
 {
     private const int Lanes = 16;
@@ -20,7 +20,7 @@ internal static class PackPanel
         {
             for (int k = 0; k < columns; k++)
             {
-                target[(k * WeightMatrix.PanelRows) + r] = rows[(r * columns) + k];
+                target[(k * PanelLayout.Rows) + r] = rows[(r * columns) + k];
             }
         }
     }
@@ -35,7 +35,7 @@ internal static class PackPanel
             int place = ((r % Lanes) * 2) + (r / Lanes);
             for (int k = 0; k < columns; k++)
             {
-                target[(k * WeightMatrix.PanelRows) + place] = rows[(r * columns) + k];
+                target[(k * PanelLayout.Rows) + place] = rows[(r * columns) + k];
             }
         }
     }
@@ -48,7 +48,7 @@ internal static class PackPanel
     /// <param name="panel">zeroed</param>
     public static void Fp8(ReadOnlySpan<byte> rows, int count, ReadOnlySpan<byte> scales, int firstRow, Span<byte> panel)
     {
-        const int Block = WeightMatrix.Fp8Block;
+        const int Block = PanelLayout.Fp8Block;
         int columns = rows.Length / count;
         int scaleColumns = (columns + Block - 1) / Block;
         int offset = 0;
@@ -59,8 +59,8 @@ internal static class PackPanel
             {
                 panel[offset + r] = scales[((firstRow + r) / Block * scaleColumns) + block];
             }
-            offset += WeightMatrix.PanelRows;
-            for (int k = first; k < end; k++, offset += WeightMatrix.PanelRows)
+            offset += PanelLayout.Rows;
+            for (int k = first; k < end; k++, offset += PanelLayout.Rows)
             {
                 for (int r = 0; r < count; r++)
                 {
@@ -77,7 +77,7 @@ internal static class PackPanel
     /// <param name="panel">zeroed</param>
     public static void Fp4(ReadOnlySpan<byte> rows, int count, ReadOnlySpan<byte> scales, Span<byte> panel)
     {
-        const int Block = WeightMatrix.Fp4Block;
+        const int Block = PanelLayout.Fp4Block;
         int pairs = rows.Length / count, columns = pairs * 2;
         int scaleColumns = (columns + Block - 1) / Block;
         int offset = 0;
@@ -88,7 +88,7 @@ internal static class PackPanel
             {
                 panel[offset + r] = scales[(r * scaleColumns) + block];
             }
-            offset += WeightMatrix.PanelRows;
+            offset += PanelLayout.Rows;
             for (int k = first; k < end; k++, offset += Lanes)
             {
                 for (int r = 0; r < count; r++)
