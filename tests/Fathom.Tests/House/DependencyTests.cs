@@ -14,7 +14,7 @@ public partial class DependencyTests
         ["Devices"] = ["Tensors", "Formats"],
         ["Cpu"] = ["Devices", "Tensors", "Formats"],
         ["Model"] = ["Devices", "Tensors", "Formats"],
-        ["Planning"] = ["Model", "Devices"],
+        ["Planning"] = ["Model", "Devices"],              // for the scoring function that a config names
         ["Checkpoints"] = ["Model", "Devices", "Tensors", "Formats"],
         ["Text"] = ["Checkpoints"],                       // for its exception: tokenizer.json is a file beside the checkpoint
         ["Prompts"] = ["Text"],
@@ -80,6 +80,7 @@ public partial class DependencyTests
         Assert.Matches(EnvironmentVariable(), "Environment.GetEnvironmentVariable(x)");
         Assert.Matches(VectorOrCpu(), "Vector512<float> x;");
         Assert.Matches(ModelTypes(), "Run(in Tensor x)");
+        Assert.Matches(ModelTypes(), "Run(WeightMatrix w)");
         Assert.DoesNotMatch(ModelTypes(), "TensorPrimitives.Sum(x)");
         Assert.Matches(ForeignToEngine(), "Task.Run(() => x)");
     }
