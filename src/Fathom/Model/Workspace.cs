@@ -14,7 +14,8 @@ public sealed class Workspace : IDisposable
     private readonly List<Storage> _owned = [];
     private readonly Tensor _tokens, _positions, _logitRows, _windowAngles, _compressAngles, _streams, _shiftedStreams, _mix, _input, _normed, _output;
     private readonly Tensor _queryLatent, _queries, _attended, _keyValue, _window, _groups, _values, _gates, _entries, _entryPositions, _entryAngles;
-    private readonly Tensor _indexQueries, _indexWeights, _selection, _routerLogits, _experts, _expertWeights, _logitStreams, _logits, _draftLogits;
+    private readonly Tensor _indexQueries, _indexWeights, _selection, _routerLogits, _experts, _expertWeights, _logitStreams;
+    private Tensor _logits, _draftLogits;
 
     /// <summary>Activations for at most <paramref name="maxRows"/> tokens at once.</summary>
     public Workspace(Device device, ModelConfig config, int maxRows)
@@ -57,8 +58,6 @@ public sealed class Workspace : IDisposable
             _experts = Make(maxRows, config.ExpertsPerToken, DType.I32);
             _expertWeights = Make(maxRows, config.ExpertsPerToken);
             _logitStreams = Make(maxRows, streams);
-            _logits = Make(maxRows, config.VocabularySize);
-            _draftLogits = Make(config.MtpLayerCount > 0 ? maxRows : 0, config.VocabularySize);
             WindowFrequencies = Upload(RopeFrequencies.Plain(config));
             CompressFrequencies = Upload(RopeFrequencies.Compressed(config));
         }
@@ -186,10 +185,10 @@ public sealed class Workspace : IDisposable
     public Tensor LogitStreams(int count) => _logitStreams.Slice(0, count);
 
     /// <summary>(n, vocabulary).</summary>
-    public Tensor Logits(int count) => _logits.Slice(0, count);
+    public Tensor Logits(int count) => Grown(ref _logits, count);
 
     /// <summary>MTP's, (n, vocabulary).</summary>
-    public Tensor DraftLogits(int count) => _draftLogits.Slice(0, count);
+    public Tensor DraftLogits(int count) => Grown(ref _draftLogits, count);
 
     /// <summary>Scratch for the collapse of the streams, (n, n_hc).</summary>
     public Tensor HeadMix(int count) => Reshaped(_mix, count, _config.HcMult);
@@ -201,6 +200,21 @@ public sealed class Workspace : IDisposable
         {
             storage.Dispose();
         }
+    }
+
+    // Logits are the widest rows by far and mostly wanted of one token, so their memory follows what is asked for.
+    private Tensor Grown(ref Tensor logits, int count)
+    {
+        if (logits.IsNone || logits.Rows < count)
+        {
+            if (logits.Storage is { } outgrown)
+            {
+                _owned.Remove(outgrown);
+                outgrown.Dispose();
+            }
+            logits = Make(count, _config.VocabularySize);
+        }
+        return logits.Slice(0, count);
     }
 
     private static Tensor Reshaped(in Tensor x, int rows, int columns) => new(x.Storage!, x.Offset, x.Type, 1, rows, columns);
