@@ -1,0 +1,50 @@
+using System.Text.Json;
+using Xunit;
+
+namespace Fathom.EndToEnd.Cli;
+
+/// <summary><c>fathom eval lm</c> with the bundled model.</summary>
+public class EvalCommandTests
+{
+    private const string Verse =
+        "And it came to pass in those days, that there went out a decree from Caesar Augustus, that all the world should be taxed.";
+
+    [Fact]
+    public async Task Prose_costs_fewer_bits_than_noise()
+    {
+        double prose = await BitsPerByte(Verse), noise = await BitsPerByte("xq7#Zp@v0kW!jT^9rLmB&3yG");
+        Assert.InRange(prose, 0.2, 2);
+        Assert.True(noise > 4, $"noise {noise:F3}");
+    }
+
+    [Fact]
+    public async Task Counts_every_byte_and_gives_the_same_bits_on_any_number_of_threads()
+    {
+        using JsonDocument one = await Eval(Verse, "--threads", "1"), two = await Eval(Verse, "--threads", "2");
+        Assert.Equal(Verse.Length, one.RootElement.GetProperty("bytes").GetInt32());
+        Assert.Equal(one.RootElement.GetProperty("bitsPerByte").GetDouble(), two.RootElement.GetProperty("bitsPerByte").GetDouble());
+    }
+
+    [Fact]
+    public async Task Refuses_an_empty_text_and_a_missing_option()
+    {
+        FathomProcess empty = await FathomProcess.RunAsync("eval", "lm", "--text", "-");
+        Assert.Equal(1, empty.ExitCode);
+        Assert.Contains("empty", empty.Error, StringComparison.Ordinal);
+        Assert.Equal(2, (await FathomProcess.RunAsync("eval", "lm")).ExitCode);
+    }
+
+    private static async Task<double> BitsPerByte(string text)
+    {
+        using JsonDocument json = await Eval(text);
+        return json.RootElement.GetProperty("bitsPerByte").GetDouble();
+    }
+
+    private static async Task<JsonDocument> Eval(string text, params string[] more)
+    {
+        FathomProcess eval = await FathomProcess.RunAsync(
+            ["eval", "lm", "--text", "-", "--json", "--quiet", .. more], text, TestContext.Current.CancellationToken);
+        Assert.Equal(0, eval.ExitCode);
+        return JsonDocument.Parse(eval.Output);
+    }
+}
