@@ -38,15 +38,16 @@ internal sealed class GradientCheck
 
     /// <summary>Fails where values or gradients differ; differences are relative to the largest of the tensor.</summary>
     /// <param name="operation">the operation under test</param> <param name="reference">the same in double</param>
-    public void Run(Func<Tape, Variable[], Variable> operation, Func<double[][], double[]> reference)
+    /// <param name="unitDirection">for a loss, which has its own factor: the output is the loss</param>
+    public void Run(Func<Tape, Variable[], Variable> operation, Func<double[][], double[]> reference, bool unitDirection = false)
     {
         foreach (int threads in new[] { 1, 3 })
         {
-            Run(operation, reference, threads);
+            Run(operation, reference, threads, unitDirection);
         }
     }
 
-    private void Run(Func<Tape, Variable[], Variable> operation, Func<double[][], double[]> reference, int threads)
+    private void Run(Func<Tape, Variable[], Variable> operation, Func<double[][], double[]> reference, int threads, bool unitDirection)
     {
         using var pool = new WorkerPool(threads);
         var tape = new Tape(pool);
@@ -55,7 +56,7 @@ internal sealed class GradientCheck
         double[][] inputs = [.. _inputs.Select(input => input.Values)];
         double[] expected = reference(inputs);
         Compare("value", y.Value.Span, expected, ValueTolerance);
-        _direction ??= [.. expected.Select(_ => (double)(float)Normal())];
+        _direction ??= [.. expected.Select(_ => unitDirection ? 1 : (double)(float)Normal())];
         double[] direction = _direction;
         for (int i = 0; i < direction.Length; i++)
         {

@@ -27,13 +27,16 @@ internal static class SparseAttention
     /// <returns>(T, h · c)</returns>
     public static Variable Apply(Tape tape, AttentionInputs x, AttentionPlan plan, Variable? teacher)
     {
-        Variable y = tape.New(x.Queries.Rows, x.Queries.Columns);
+        Variable y = tape.New(x.Queries.Rows, x.Queries.Columns, x.Queries.NeedsGradient);
         y.Value.Span.Clear();
         var pass = new AttentionPass(x, plan, y, tape.Take(x.Queries.Rows * x.Sinks.Columns));
         QueryGroup[] groups = QueryGroups.Of(plan.Entries.Samples);
         tape.ParallelLarge(groups.Length, (i, worker) => groups[i].ForEachBlock(block =>
             pass.Forward(block, tape.Scratch(worker, pass.ScratchFloats(block)), teacher)));
-        tape.Record(() => Backward(tape, x, plan, pass, groups));
+        if (y.NeedsGradient)
+        {
+            tape.Record(() => Backward(tape, x, plan, pass, groups));
+        }
         return y;
     }
 
