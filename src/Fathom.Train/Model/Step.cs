@@ -5,9 +5,9 @@ using Fathom.Train.Autograd.Ops;
 namespace Fathom.Train.Model;
 
 /// <summary>How the parts of the loss are weighed.</summary>
-/// <param name="Mtp">of the MTP block's cross-entropy</param> <param name="Balance">of the sequence balance loss of every scored layer</param>
+/// <param name="Main">of the main head's cross-entropy</param> <param name="Mtp">of the MTP block's cross-entropy</param> <param name="Balance">of the sequence balance loss of every scored layer</param>
 /// <param name="Indexer">of every indexer's divergence; its gradients touch the indexers alone</param>
-internal sealed record LossWeights(float Mtp, float Balance, float Indexer);
+internal sealed record LossWeights(float Main, float Mtp, float Balance, float Indexer);
 
 /// <summary>What one packed batch has in common for all layers, and what the layers have to tell about it.</summary>
 internal sealed class Step

@@ -31,7 +31,7 @@ internal sealed class Transformer
     public StepLosses Forward(Step step)
     {
         Variable streams = Streams(step);
-        double main = Loss(step, streams, (-1, step.Batch.Targets.ToArray()), 1);
+        double main = Loss(step, streams, (-1, step.Batch.Targets.ToArray()), step.Weights.Main);
         if (_mtp is null || step.Weights.Mtp == 0)
         {
             return new StepLosses(main, 0);

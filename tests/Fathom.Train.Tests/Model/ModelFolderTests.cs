@@ -26,7 +26,7 @@ public class ModelFolderTests
         PackedBatch pack = TrainedModel.Pack(config, 33, 150);
         using var pool = new WorkerPool(2);
         var tape = new Tape(pool);
-        Variable trained = new Fathom.Train.Model.Transformer(p).Logits(new Step(tape, config, pack, new LossWeights(0, 0, 0)));
+        Variable trained = new Fathom.Train.Model.Transformer(p).Logits(new Step(tape, config, pack, new LossWeights(1, 0, 0, 0)));
 
         using var device = new CpuDevice(2);
         using Checkpoint checkpoint = Checkpoint.Open(folder.Root);

@@ -24,7 +24,7 @@ public class TransformerTests
         PackedBatch batch = TrainedModel.Pack(config, Seed, 140, 5, 33);
         using var pool = new WorkerPool(2);
         StepLosses found = new Transformer(TrainedModel.Parameters(config, weights))
-            .Forward(new Step(new Tape(pool), config, batch, new LossWeights((float)MtpWeight, 0, 0)));
+            .Forward(new Step(new Tape(pool), config, batch, new LossWeights(1, (float)MtpWeight, 0, 0)));
         (double main, double mtp) = TrainedModel.Loss(new ReferenceModel(config, ReferenceTensors.From(weights)), batch);
         Assert.Equal(main, found.CrossEntropy, 1e-4);
         Assert.Equal(mtp, found.Mtp, 1e-4);
@@ -41,7 +41,7 @@ public class TransformerTests
         Parameters p = TrainedModel.Parameters(config, weights);
         using var pool = new WorkerPool(2);
         var tape = new Tape(pool);
-        new Transformer(p).Forward(new Step(tape, config, batch, new LossWeights((float)MtpWeight, 0, 0)));
+        new Transformer(p).Forward(new Step(tape, config, batch, new LossWeights(1, (float)MtpWeight, 0, 0)));
         tape.Backward();
         var tensors = ReferenceTensors.From(weights);
         var model = new ReferenceModel(config, tensors);
