@@ -110,7 +110,10 @@ public sealed class Trainer : IDisposable
         for (int i = 0; i < batches.Length; i++)
         {
             _tape.Reset();
-            steps[i] = new Step(_tape, Config, batches[i], Weights(1f / batches.Length)) { RecallEntries = _options.RecallEntries };
+            steps[i] = new Step(_tape, Config, batches[i], Weights(1f / batches.Length))
+            {
+                RecallEntries = _options.RecallEntries, AttendToAll = _options.AttendToAll,
+            };
             StepLosses losses = _transformer.Forward(steps[i]);
             _tape.Backward();
             loss += losses.CrossEntropy / batches.Length;
@@ -132,7 +135,7 @@ public sealed class Trainer : IDisposable
     {
         ArgumentNullException.ThrowIfNull(batch);
         _tape.Reset();
-        double loss = _transformer.Forward(new Step(_tape, Config, batch, Weights(0) with { Mtp = 0 })).CrossEntropy;
+        double loss = _transformer.Forward(new Step(_tape, Config, batch, Weights(0) with { Mtp = 0 }) { AttendToAll = _options.AttendToAll }).CrossEntropy;
         _tape.Reset();
         return loss;
     }
@@ -164,7 +167,10 @@ public sealed class Trainer : IDisposable
         Func<Parameter, float> rateOf = p => rate * Factor(p);
         _muon.Update(_tape, rateOf, _options.WeightDecay);
         _adam.Update(_tape, Steps + 1, rateOf, _options.WeightDecay);
-        MoveRouterBiases(steps);
+        if (_options.TrunkRate > 0)
+        {
+            MoveRouterBiases(steps);
+        }
         for (int i = 0; i < _average.Length; i++)
         {
             TensorPrimitives.Lerp<float>(_parameters.Numbers[i].Value.Span, _average[i].Span, _options.AverageDecay, _average[i].Span);
@@ -172,7 +178,7 @@ public sealed class Trainer : IDisposable
         return (trunk, indexers);
     }
 
-    private float Factor(Parameter p) => (p.OfIndexer ? _options.IndexerRate : 1)
+    private float Factor(Parameter p) => (p.OfIndexer ? _options.IndexerRate : _options.TrunkRate)
         * (p.Weight.Key.Part == WeightPart.Head ? _options.HeadRate : Muon.Trains(p.Weight) || p.Weight.Key.Part == WeightPart.Embedding ? 1 : _options.SmallRate);
 
     // b_i += speed · sign(mean load − load_i).

@@ -23,6 +23,12 @@ public sealed record TrainerOptions
     /// <summary>Factor on the rate of norms, sinks, biases and the hyper-connections' scales.</summary>
     public float SmallRate { get; init; } = 1;
 
+    /// <summary>Factor on the rate of everything but the indexers; 0 trains the indexers alone and leaves routers' biases where they are.</summary>
+    public float TrunkRate { get; init; } = 1;
+
+    /// <summary>Whether CSA attends to every visible entry, as in the dense stage, even where the indexer would have to choose.</summary>
+    public bool AttendToAll { get; init; }
+
     /// <summary>Factor on the rate of the indexers.</summary>
     public float IndexerRate { get; init; } = 1;
 

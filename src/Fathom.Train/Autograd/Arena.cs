@@ -37,14 +37,6 @@ internal sealed class Arena
         return piece;
     }
 
-    /// <summary>The same, filled with zeros.</summary>
-    public Memory<float> TakeZeroed(int count)
-    {
-        Memory<float> piece = Take(count);
-        piece.Span.Clear();
-        return piece;
-    }
-
     /// <summary>Takes everything back.</summary>
     public void Reset() => (_slab, _used) = (0, 0);
 

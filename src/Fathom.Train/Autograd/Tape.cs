@@ -9,6 +9,9 @@ namespace Fathom.Train.Autograd;
 /// <param name="pool">not owned</param>
 internal sealed class Tape(WorkerPool pool)
 {
+    // Floats, a quarter of a megabyte.
+    private const int ZeroedAtOnce = 1 << 16;
+
     private readonly Arena _arena = new();
     private readonly List<Action> _backward = [];
     private readonly Memory<float>[] _scratch = new Memory<float>[pool.Threads];
@@ -18,13 +21,19 @@ internal sealed class Tape(WorkerPool pool)
 
     /// <summary>A variable of this step, its value undefined, its gradient zero.</summary>
     public Variable New(int rows, int columns, bool needsGradient = true) =>
-        new(rows, columns, _arena.Take(rows * columns), needsGradient ? _arena.TakeZeroed(rows * columns) : default);
+        new(rows, columns, _arena.Take(rows * columns), needsGradient ? TakeZeroed(rows * columns) : default);
 
     /// <summary>Memory of this step, its content undefined.</summary>
     public Memory<float> Take(int count) => _arena.Take(count);
 
     /// <summary>Memory of this step, zeroed.</summary>
-    public Memory<float> TakeZeroed(int count) => _arena.TakeZeroed(count);
+    public Memory<float> TakeZeroed(int count)
+    {
+        Memory<float> piece = _arena.Take(count);
+        Parallel((count + ZeroedAtOnce - 1) / ZeroedAtOnce, ZeroedAtOnce, (first, end, _) =>
+            piece.Span[(first * ZeroedAtOnce)..Math.Min(count, end * ZeroedAtOnce)].Clear());
+        return piece;
+    }
 
     /// <summary>Adds the backward pass of an operation that has just run forward.</summary>
     public void Record(Action backward) => _backward.Add(backward);

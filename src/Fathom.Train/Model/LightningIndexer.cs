@@ -28,7 +28,8 @@ internal sealed class LightningIndexer(ModelConfig config, LayerPlan plan, Param
         Variable scores = IndexerScores.Apply(step.Tape, queries, weights, keys, entries);
         Variable teacher = step.Tape.New(scores.Rows, scores.Columns, needsGradient: false);
         teacher.Value.Span.Clear();
-        return new IndexerChoice(scores, entries.Most > config.IndexTopK ? Selection.Best(step.Tape, scores, entries, config.IndexTopK) : null, teacher);
+        bool selects = !step.AttendToAll && entries.Most > config.IndexTopK;
+        return new IndexerChoice(scores, selects ? Selection.Best(step.Tape, scores, entries, config.IndexTopK) : null, teacher);
     }
 
     /// <summary>Adds the loss, once attention has filled the teacher.</summary>

@@ -52,6 +52,9 @@ internal sealed class Step
     /// <summary>How many entries a query's best are for <see cref="Recall"/>.</summary>
     public int RecallEntries { get; init; } = 64;
 
+    /// <summary>Whether CSA attends to every visible entry, whatever the indexer rates highest.</summary>
+    public bool AttendToAll { get; init; }
+
     /// <summary>Sum over scored layers.</summary>
     public double Balance { get; set; }
 

@@ -18,13 +18,13 @@ internal static class Product
     private const int OuterRows = 256;
     private const int OuterColumns = 96;
 
-    /// <summary>y[r, n] += Σ_k x[r, k] W[n, k], with W (outer, inner).</summary>
-    public static void AddTimesTransposed(Tape tape, ReadOnlySpan<Segment> segments, Operand x, Operand y, int inner, int outer) =>
-        Multiply(tape, segments, x, y, (inner, outer), transpose: true);
+    /// <summary>y[r, n] = Σ_k x[r, k] W[n, k], with W (outer, inner).</summary>
+    public static void TimesTransposed(Tape tape, ReadOnlySpan<Segment> segments, Operand x, Operand y, int inner, int outer) =>
+        Multiply(tape, segments, x, y, (inner, outer), transposeAndOverwrite: true);
 
     /// <summary>y[r, n] += Σ_k x[r, k] W[k, n], with W (inner, outer).</summary>
     public static void AddTimes(Tape tape, ReadOnlySpan<Segment> segments, Operand x, Operand y, int inner, int outer) =>
-        Multiply(tape, segments, x, y, (inner, outer), transpose: false);
+        Multiply(tape, segments, x, y, (inner, outer), transposeAndOverwrite: false);
 
     /// <summary>W[n, k] += Σ_r y[r, n] x[r, k], with W (rows, columns) the segments' matrix.</summary>
     public static void AddOuter(Tape tape, ReadOnlySpan<Segment> segments, Operand y, Operand x, int rows, int columns)
@@ -57,7 +57,7 @@ internal static class Product
     }
 
     private static void Multiply(
-        Tape tape, ReadOnlySpan<Segment> segments, Operand x, Operand y, (int Inner, int Outer) shape, bool transpose)
+        Tape tape, ReadOnlySpan<Segment> segments, Operand x, Operand y, (int Inner, int Outer) shape, bool transposeAndOverwrite)
     {
         Segment[] all = segments.ToArray();
         (int inner, int outer) = shape;
@@ -68,7 +68,7 @@ internal static class Product
             for (int i = first; i < end; i++)
             {
                 Span<float> panel = packed.Span.Slice(i * panelFloats, panelFloats);
-                Pack(all[i / panels].Matrix.Span, shape, i % panels * Tile.Width, transpose, panel);
+                Pack(all[i / panels].Matrix.Span, shape, i % panels * Tile.Width, transposeAndOverwrite, panel);
             }
         });
         (Segment Segment, int Packed, int First, int Count)[] items = Chunks(all, panels * panelFloats);
@@ -84,7 +84,15 @@ internal static class Product
                 Tile.Accumulate(packed.Span.Slice(place + (panel * panelFloats), panelFloats), Tile.Width, inner, from, x.Stride, acc);
                 for (int r = 0; r < count; r++)
                 {
-                    Rows.Add(acc.Slice(r * Tile.Width, width), to.Slice((r * y.Stride) + column, width));
+                    Span<float> target = to.Slice((r * y.Stride) + column, width);
+                    if (transposeAndOverwrite)
+                    {
+                        acc.Slice(r * Tile.Width, width).CopyTo(target);
+                    }
+                    else
+                    {
+                        Rows.Add(acc.Slice(r * Tile.Width, width), target);
+                    }
                 }
             }
         });

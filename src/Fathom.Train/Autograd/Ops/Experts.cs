@@ -18,8 +18,8 @@ internal static class Experts
     {
         int d = x.Columns, width = w.Gate[0].Rows, k = routing.Weights.Columns, slots = x.Rows * k;
         var order = new SlotOrder(routing.Experts, w.Gate.Length);
-        Memory<float> sorted = tape.Take(slots * d), a = tape.Take(slots * width), outputs = tape.TakeZeroed(slots * d);
-        Memory<float> gate = tape.TakeZeroed(slots * width), up = tape.TakeZeroed(slots * width);
+        Memory<float> sorted = tape.Take(slots * d), a = tape.Take(slots * width), outputs = tape.Take(slots * d);
+        Memory<float> gate = tape.Take(slots * width), up = tape.Take(slots * width);
         Variable y = tape.New(x.Rows, d);
         tape.Parallel(slots, d, (first, end, _) =>
         {
@@ -28,8 +28,8 @@ internal static class Experts
                 x.Row(i / k).CopyTo(sorted.Span[(order.PlaceOf[i] * d)..]);
             }
         });
-        Product.AddTimesTransposed(tape, order.Segments(w.Gate, ofGradient: false), new Operand(sorted, d), new Operand(gate, width), d, width);
-        Product.AddTimesTransposed(tape, order.Segments(w.Up, ofGradient: false), new Operand(sorted, d), new Operand(up, width), d, width);
+        Product.TimesTransposed(tape, order.Segments(w.Gate, ofGradient: false), new Operand(sorted, d), new Operand(gate, width), d, width);
+        Product.TimesTransposed(tape, order.Segments(w.Up, ofGradient: false), new Operand(sorted, d), new Operand(up, width), d, width);
         tape.Parallel(slots, 20 * width, (first, end, _) =>
         {
             for (int i = first; i < end; i++)
@@ -39,7 +39,7 @@ internal static class Experts
                     gate.Span.Slice(place, width), up.Span.Slice(place, width), limit, routing.Weights.Value.Span[i], a.Span.Slice(place, width));
             }
         });
-        Product.AddTimesTransposed(tape, order.Segments(w.Down, ofGradient: false), new Operand(a, width), new Operand(outputs, d), width, d);
+        Product.TimesTransposed(tape, order.Segments(w.Down, ofGradient: false), new Operand(a, width), new Operand(outputs, d), width, d);
         SumSlots(tape, outputs, order, k, y.Value, clear: true, d);
         tape.Record(() => Backward(tape, (x, y), routing, w, limit, order, (sorted, gate, up, a)));
         return y;

@@ -60,8 +60,8 @@ internal static class HcPre
     public static (Variable Input, HyperMix Mix) Apply(Tape tape, Variable x, HyperConnectionWeights w, HyperConnectionShape shape)
     {
         int m = w.Fn.Rows, rows = x.Rows, d = x.Columns / shape.Streams;
-        Memory<float> mixes = tape.TakeZeroed(rows * m), inverse = tape.Take(rows);
-        Product.AddTimesTransposed(tape, [new Segment(w.Fn.Value, 0, rows)], new Operand(x.Value, x.Columns), new Operand(mixes, m), x.Columns, m);
+        Memory<float> mixes = tape.Take(rows * m), inverse = tape.Take(rows);
+        Product.TimesTransposed(tape, [new Segment(w.Fn.Value, 0, rows)], new Operand(x.Value, x.Columns), new Operand(mixes, m), x.Columns, m);
         Variable weights = tape.New(rows, m), h = tape.New(rows, d);
         tape.Parallel((rows + SinkhornLanes.Tokens - 1) / SinkhornLanes.Tokens, 400 * m, (first, end, worker) =>
         {

@@ -62,10 +62,10 @@ internal static class IndexerScores
             {
                 int place = block.First + (r / _heads), row = entries.Samples[block.Sample].FirstRow + place, visible = entries.VisibleAt(place);
                 float weight = weights.Row(row)[r % _heads] * _scale;
-                Span<float> sum = scores.Row(row)[..visible];
-                for (int e = 0; e < visible; e++)
+                for (int e = 0; e < visible; e += Width)
                 {
-                    sum[e] += weight * MathF.Max(0, products[((((e / Width) * rows) + r) * Width) + (e % Width)]);
+                    Span<float> sum = scores.Row(row)[e..Math.Min(visible, e + Width)];
+                    PositivePart.AddScaled(products.Slice((((e / Width) * rows) + r) * Width, sum.Length), weight, sum);
                 }
             }
         }
@@ -105,12 +105,12 @@ internal static class IndexerScores
         {
             ReadOnlySpan<float> gradient = scores.GradientRow(row);
             float weight = weights.Row(row)[r % _heads] * _scale, sum = 0;
-            for (int e = 0; e < panels * Width; e++)
+            for (int e = 0; e < panels * Width; e += Width)
             {
-                ref float u = ref products[((((e / Width) * rows) + r) * Width) + (e % Width)];
-                float d = e < visible && u > 0 ? gradient[e] : 0;
-                sum += d * u;
-                u = d * weight;
+                Span<float> part = products.Slice((((e / Width) * rows) + r) * Width, Width);
+                int width = Math.Clamp(visible - e, 0, Width);
+                sum += PositivePart.Backward(part[..width], gradient.Slice(Math.Min(e, visible), width), weight);
+                part[width..].Clear();
             }
             weights.GradientRow(row)[r % _heads] += sum * _scale;
         }

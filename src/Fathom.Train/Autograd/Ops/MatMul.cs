@@ -13,8 +13,7 @@ internal static class MatMul
     {
         int n = w.Rows / groups, k = w.Columns;
         Variable y = tape.New(x.Rows, w.Rows, x.NeedsGradient || w.NeedsGradient);
-        y.Value.Span.Clear();
-        Product.AddTimesTransposed(tape, Segments(w.Value, x.Rows, (n, k), groups), new Operand(x.Value, x.Columns), new Operand(y.Value, y.Columns), k, n);
+        Product.TimesTransposed(tape, Segments(w.Value, x.Rows, (n, k), groups), new Operand(x.Value, x.Columns), new Operand(y.Value, y.Columns), k, n);
         tape.Record(() =>
         {
             var dy = new Operand(y.Gradient, y.Columns);
