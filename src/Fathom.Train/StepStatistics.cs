@@ -33,7 +33,7 @@ public sealed record StepStatistics
     /// <summary>Per layer, the share of each expert; MTP blocks follow the main layers. Empty for a layer that did not run.</summary>
     public required IReadOnlyList<IReadOnlyList<double>> ExpertShares { get; init; }
 
-    /// <summary>Per layer, the share of attention's mass on entries that the indexer's best hold; null without an indexer.</summary>
+    /// <summary>Per layer, the share of attention's mass on entries that the indexer's best hold; null without an indexer, or where this step did not measure it.</summary>
     public required IReadOnlyList<double?> IndexerRecall { get; init; }
 
     /// <summary>Per layer, the indexer's divergence from attention in nats; 0 without an indexer.</summary>

@@ -112,7 +112,7 @@ public sealed class Trainer : IDisposable
             _tape.Reset();
             steps[i] = new Step(_tape, Config, batches[i], Weights(1f / batches.Length))
             {
-                RecallEntries = _options.RecallEntries, AttendToAll = _options.AttendToAll,
+                RecallEntries = Steps % _options.RecallEvery == 0 ? _options.RecallEntries : 0, AttendToAll = _options.AttendToAll,
             };
             StepLosses losses = _transformer.Forward(steps[i]);
             _tape.Backward();
@@ -135,7 +135,7 @@ public sealed class Trainer : IDisposable
     {
         ArgumentNullException.ThrowIfNull(batch);
         _tape.Reset();
-        double loss = _transformer.Forward(new Step(_tape, Config, batch, Weights(0) with { Mtp = 0 }) { AttendToAll = _options.AttendToAll }).CrossEntropy;
+        double loss = _transformer.Forward(new Step(_tape, Config, batch, Weights(0) with { Mtp = 0 }) { RecallEntries = 0, AttendToAll = _options.AttendToAll }).CrossEntropy;
         _tape.Reset();
         return loss;
     }

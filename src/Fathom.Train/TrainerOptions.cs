@@ -50,6 +50,9 @@ public sealed record TrainerOptions
     /// <summary>Entries of a query for which the indexers' recall is measured.</summary>
     public int RecallEntries { get; init; } = 64;
 
+    /// <summary>Steps from one measurement of the recall to the next; it costs about 2 % of a step.</summary>
+    public int RecallEvery { get; init; } = 10;
+
     /// <summary>Threads; results do not depend on them.</summary>
     public int Threads { get; init; } = Environment.ProcessorCount;
 }

@@ -18,6 +18,7 @@ public class TrainerTests
         Seed = Seed,
         AverageDecay = 0.9f,
         Threads = 2,
+        RecallEvery = 1,
     };
 
     [Fact]
@@ -125,6 +126,31 @@ public class TrainerTests
             Assert.Equal([false, true, false, true, false], statistics.IndexerRecall.Select(recall => recall.HasValue));
         }
         Assert.Empty(without);
+    }
+
+    [Fact]
+    public void The_indexers_can_be_trained_alone()
+    {
+        using Trainer trainer = Trainer.Begin(s_config, Options with { TrunkRate = 0, IndexerRate = 0.5f });
+        Dictionary<string, float[]> before = trainer.Parameters.Numbers.ToDictionary(p => p.Name, p => p.Value.ToArray());
+        PackedBatch batch = TrainedModel.Pack(s_config, Seed, 200, 100);
+        double first = trainer.Step(batch).IndexerDivergence.Sum(), last = first;
+        for (int step = 0; step < 60; step++)
+        {
+            last = trainer.Step(batch).IndexerDivergence.Sum();
+        }
+        Assert.All(trainer.Parameters.Numbers, p => Assert.True(p.OfIndexer != before[p.Name].AsSpan().SequenceEqual(p.Value.Span), p.Name));
+        Assert.True(last < 0.5 * first, $"divergence {first:F4}, then {last:F4}");
+    }
+
+    [Fact]
+    public void The_dense_stage_attends_to_what_the_indexer_would_leave_out()
+    {
+        PackedBatch batch = TrainedModel.Pack(s_config, Seed, 200);
+        using Trainer sparse = Trainer.Begin(s_config, Options), dense = Trainer.Begin(s_config, Options with { AttendToAll = true });
+        using Trainer wide = Trainer.Begin(s_config with { IndexTopK = 50 }, Options);
+        Assert.NotEqual(sparse.Evaluate(batch), dense.Evaluate(batch));
+        Assert.Equal(wide.Evaluate(batch), dense.Evaluate(batch));
     }
 
     [Fact]

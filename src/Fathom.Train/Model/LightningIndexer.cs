@@ -42,6 +42,6 @@ internal sealed class LightningIndexer(ModelConfig config, LayerPlan plan, Param
         Entries entries = step.EntriesOf(plan);
         step.IndexerDivergence[plan.Layer] = IndexerLoss.Apply(
             step.Tape, choice.Scores, choice.Teacher, entries, choice.Selected, step.Weights.Indexer);
-        step.Recall[plan.Layer] = Selection.Recall(step.Tape, choice.Scores, choice.Teacher, entries, step.RecallEntries);
+        step.Recall[plan.Layer] = step.RecallEntries == 0 ? null : Selection.Recall(step.Tape, choice.Scores, choice.Teacher, entries, step.RecallEntries);
     }
 }

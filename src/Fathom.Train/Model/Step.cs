@@ -49,7 +49,7 @@ internal sealed class Step
     /// <summary>Per layer, the share of the teacher's mass on entries that is on those the indexer rates highest; null without an indexer.</summary>
     public double?[] Recall { get; }
 
-    /// <summary>How many entries a query's best are for <see cref="Recall"/>.</summary>
+    /// <summary>How many entries a query's best are for <see cref="Recall"/>; 0 to leave it out.</summary>
     public int RecallEntries { get; init; } = 64;
 
     /// <summary>Whether CSA attends to every visible entry, whatever the indexer rates highest.</summary>
