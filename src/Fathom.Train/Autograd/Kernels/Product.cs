@@ -1,0 +1,145 @@
+using Fathom.Cpu.Kernels;
+
+namespace Fathom.Train.Autograd.Kernels;
+
+/// <summary>One matrix of a product and the rows it applies to: an expert and its tokens, a group of output columns, or the whole.</summary>
+/// <param name="Matrix">W</param>
+/// <param name="FirstRow">first row of x and y</param> <param name="Rows">number of rows</param>
+/// <param name="XOffset">first column of x</param> <param name="YOffset">first column of y</param>
+internal readonly record struct Segment(Memory<float> Matrix, int FirstRow, int Rows, int XOffset = 0, int YOffset = 0);
+
+/// <summary>A matrix of rows by its memory and the elements from one row to the next.</summary>
+internal readonly record struct Operand(Memory<float> Memory, int Stride);
+
+/// <summary>Dense products over segments, on the engine's tiles. Which thread computes an output never changes its bits.</summary>
+internal static class Product
+{
+    private const int ChunkRows = 96;
+    private const int OuterRows = 256;
+    private const int OuterColumns = 96;
+
+    /// <summary>y[r, n] = Σ_k x[r, k] W[n, k], with W (outer, inner).</summary>
+    public static void TimesTransposed(Tape tape, ReadOnlySpan<Segment> segments, Operand x, Operand y, int inner, int outer) =>
+        Multiply(tape, segments, x, y, (inner, outer), transposeAndOverwrite: true);
+
+    /// <summary>y[r, n] += Σ_k x[r, k] W[k, n], with W (inner, outer).</summary>
+    public static void AddTimes(Tape tape, ReadOnlySpan<Segment> segments, Operand x, Operand y, int inner, int outer) =>
+        Multiply(tape, segments, x, y, (inner, outer), transposeAndOverwrite: false);
+
+    /// <summary>W[n, k] += Σ_r y[r, n] x[r, k], with W (rows, columns) the segments' matrix.</summary>
+    public static void AddOuter(Tape tape, ReadOnlySpan<Segment> segments, Operand y, Operand x, int rows, int columns)
+    {
+        Segment[] all = segments.ToArray();
+        int panels = (columns + Tile.Width - 1) / Tile.Width, blocks = (rows + OuterColumns - 1) / OuterColumns;
+        tape.ParallelLarge(all.Length * panels * blocks, (item, worker) =>
+        {
+            Segment segment = all[item / (panels * blocks)];
+            int panel = item / blocks % panels, block = item % blocks;
+            int firstN = block * OuterColumns, countN = Math.Min(OuterColumns, rows - firstN);
+            int firstK = panel * Tile.Width, countK = Math.Min(Tile.Width, columns - firstK);
+            Span<float> scratch = tape.Scratch(worker, (OuterRows + OuterColumns) * Tile.Width);
+            Span<float> packed = scratch[..(OuterRows * Tile.Width)], acc = scratch.Slice(OuterRows * Tile.Width, countN * Tile.Width);
+            acc.Clear();
+            packed.Clear();
+            for (int r = 0; r < segment.Rows; r += OuterRows)
+            {
+                int count = Math.Min(OuterRows, segment.Rows - r), first = segment.FirstRow + r;
+                CopyColumns(x.Memory.Span[((first * x.Stride) + segment.XOffset + firstK)..], x.Stride, count, countK, packed);
+                OuterTile.Accumulate(
+                    y.Memory.Span[((first * y.Stride) + segment.YOffset + firstN)..], y.Stride, packed, Tile.Width, count, acc);
+            }
+            Span<float> w = segment.Matrix.Span;
+            for (int n = 0; n < countN; n++)
+            {
+                Rows.Add(acc.Slice(n * Tile.Width, countK), w.Slice(((firstN + n) * columns) + firstK, countK));
+            }
+        });
+    }
+
+    private static void Multiply(
+        Tape tape, ReadOnlySpan<Segment> segments, Operand x, Operand y, (int Inner, int Outer) shape, bool transposeAndOverwrite)
+    {
+        Segment[] all = segments.ToArray();
+        (int inner, int outer) = shape;
+        int panels = (outer + Tile.Width - 1) / Tile.Width, panelFloats = inner * Tile.Width;
+        Memory<float> packed = tape.Take(all.Length * panels * panelFloats);
+        tape.Parallel(all.Length * panels, panelFloats * 8, (first, end, _) =>
+        {
+            for (int i = first; i < end; i++)
+            {
+                Span<float> panel = packed.Span.Slice(i * panelFloats, panelFloats);
+                Pack(all[i / panels].Matrix.Span, shape, i % panels * Tile.Width, transposeAndOverwrite, panel);
+            }
+        });
+        (Segment Segment, int Packed, int First, int Count)[] items = Chunks(all, panels * panelFloats);
+        tape.ParallelLarge(items.Length, (item, worker) =>
+        {
+            (Segment segment, int place, int first, int count) = items[item];
+            Span<float> acc = tape.Scratch(worker, count * Tile.Width), to = y.Memory.Span[((first * y.Stride) + segment.YOffset)..];
+            ReadOnlySpan<float> from = x.Memory.Span[((first * x.Stride) + segment.XOffset)..];
+            for (int panel = 0; panel < panels; panel++)
+            {
+                int column = panel * Tile.Width, width = Math.Min(Tile.Width, outer - column);
+                acc.Clear();
+                Tile.Accumulate(packed.Span.Slice(place + (panel * panelFloats), panelFloats), Tile.Width, inner, from, x.Stride, acc);
+                for (int r = 0; r < count; r++)
+                {
+                    Span<float> target = to.Slice((r * y.Stride) + column, width);
+                    if (transposeAndOverwrite)
+                    {
+                        acc.Slice(r * Tile.Width, width).CopyTo(target);
+                    }
+                    else
+                    {
+                        Rows.Add(acc.Slice(r * Tile.Width, width), target);
+                    }
+                }
+            }
+        });
+    }
+
+    private static (Segment, int, int, int)[] Chunks(Segment[] segments, int packedFloats)
+    {
+        var items = new List<(Segment, int, int, int)>();
+        for (int s = 0; s < segments.Length; s++)
+        {
+            for (int r = 0; r < segments[s].Rows; r += ChunkRows)
+            {
+                items.Add((segments[s], s * packedFloats, segments[s].FirstRow + r, Math.Min(ChunkRows, segments[s].Rows - r)));
+            }
+        }
+        return [.. items];
+    }
+
+    // panel[k, j] = W[first + j, k] if transposed, else W[k, first + j]; absent columns are zero.
+    private static void Pack(ReadOnlySpan<float> w, (int Inner, int Outer) shape, int first, bool transpose, Span<float> panel)
+    {
+        (int inner, int outer) = shape;
+        int width = Math.Min(Tile.Width, outer - first);
+        if (width < Tile.Width)
+        {
+            panel.Clear();
+        }
+        if (!transpose)
+        {
+            CopyColumns(w[first..], outer, inner, width, panel);
+            return;
+        }
+        for (int j = 0; j < width; j++)
+        {
+            ReadOnlySpan<float> row = w.Slice((first + j) * inner, inner);
+            for (int k = 0; k < row.Length; k++)
+            {
+                panel[(k * Tile.Width) + j] = row[k];
+            }
+        }
+    }
+
+    private static void CopyColumns(ReadOnlySpan<float> from, int stride, int rows, int columns, Span<float> to)
+    {
+        for (int r = 0; r < rows; r++)
+        {
+            from.Slice(r * stride, columns).CopyTo(to[(r * Tile.Width)..]);
+        }
+    }
+}
