@@ -1,0 +1,145 @@
+using System.Globalization;
+using System.Text;
+using Fathom.Text;
+
+namespace Fathom.Train.Data.Tasks;
+
+/// <summary>
+/// Contracts of several pairs of parties in one text, and a chat about them: each answer is a quotation of one clause. The other contracts
+/// have clauses of the same kinds with other values. Immutable; safe from any thread.
+/// </summary>
+public sealed class ContractTask
+{
+    /// <summary>A sample is at most this much shorter than asked: chat turns can't be cut.</summary>
+    public const int Slack = 16;
+
+    private const int QuestionsMax = 16;
+    private const int ContractsMax = 40;
+    private const double ContractShare = 0.6;
+
+    private static readonly string[] s_months =
+        ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+
+    private readonly Tokenizer _tokenizer;
+    private readonly Prose _prose;
+    private readonly Split _split;
+    private readonly ChatTokens _chat;
+
+    /// <param name="tokenizer">with the control tokens of the chat format</param> <param name="prose">of the split, from the same tokenizer</param>
+    /// <param name="split">chooses wordings and names</param>
+    public ContractTask(Tokenizer tokenizer, Prose prose, Split split)
+    {
+        _tokenizer = tokenizer;
+        _prose = prose;
+        _split = split;
+        _chat = new ChatTokens(tokenizer);
+    }
+
+    /// <summary>A conversation of at most <paramref name="length"/> tokens and less than <see cref="Slack"/> fewer.</summary>
+    /// <param name="seed">the same seed gives the same sample</param> <param name="length">at least 512</param>
+    public TaskSample Generate(ulong seed, int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(length, 512);
+        var random = new SeededRandom(seed, (ulong)TaskKind.Contracts);
+        (string text, List<Clause> clauses, List<string> parties) = Write(random, length);
+        Clause[] asked = [.. clauses];
+        random.Shuffle(asked.AsSpan());
+        int count = Math.Clamp(length / 128, 1, Math.Min(QuestionsMax, asked.Length));
+        string[] questions = [.. asked.Take(count).Select(clause => Question(clause, random))];
+
+        // Prose in front takes what room is left. Its text may encode to a few tokens more or less than it was cut from.
+        (int[] prose, _) = _prose.Take(random, length);
+        int take = 0;
+        ChatSequence chat;
+        for (int attempt = 0; ; attempt++)
+        {
+            string front = take > 0 ? _tokenizer.Decode(prose.AsSpan(length - take)).Trim('\uFFFD') + "\n\n" : "";
+            chat = _chat.Encode(front + text, questions, [.. asked.Take(count).Select(clause => clause.Value)]);
+            int missing = length - chat.Tokens.Count;
+            if (missing is >= 0 and < Slack || attempt > 20)
+                return Sample(chat, front.Length, asked, count, parties);
+            take = Math.Clamp(take + missing - (attempt > 3 ? Slack / 2 : 0), 0, length);
+        }
+    }
+
+    private static TaskSample Sample(ChatSequence chat, int front, Clause[] asked, int count, List<string> parties)
+    {
+        var mask = new bool[chat.Tokens.Count];
+        var queries = new List<TaskQuery>();
+        for (int i = 0; i < count; i++)
+        {
+            TokenSpan answer = chat.Answers[i];
+            mask.AsSpan(answer.Start, answer.Count + 1).Fill(true);         // and the EOS behind it
+            TokenSpan evidence = chat.InFirstMessage(front + asked[i].At, asked[i].Value.Length);
+            queries.Add(new TaskQuery(asked[i].Key, asked[i].Value, answer, [evidence], evidence.Start / (double)(mask.Length - 1)));
+        }
+
+        return new TaskSample(TaskKind.Contracts, [.. chat.Tokens], mask, queries, parties);
+    }
+
+    private (string Text, List<Clause> Clauses, List<string> Parties) Write(SeededRandom random, int length)
+    {
+        var names = new Names(random, _split);
+        var text = new StringBuilder();
+        var clauses = new List<Clause>();
+        var parties = new List<string>();
+        int tokens = 0;
+        while (parties.Count < ContractsMax)
+        {
+            (int start, int count) = (text.Length, clauses.Count);
+            string key = Contract(random, names, text, clauses);
+            tokens += _tokenizer.Encode(text.ToString(start, text.Length - start), recognizeAddedTokens: false).Length;
+            if (tokens > length * ContractShare && parties.Count > 0)
+            {
+                text.Length = start;
+                clauses.RemoveRange(count, clauses.Count - count);
+                break;
+            }
+
+            parties.Add(key);
+        }
+
+        return (text.ToString(), clauses, parties);
+    }
+
+    private string Contract(SeededRandom random, Names names, StringBuilder text, List<Clause> clauses)
+    {
+        string a = names.Person();
+        string b = names.Person();
+        string Named(string wording) => wording.Replace("{a}", a, StringComparison.Ordinal).Replace("{b}", b, StringComparison.Ordinal);
+        text.Append(Named(random.Pick(Splits.Of(ContractWordings.Titles, _split)))).Append('\n');
+        ContractTopic[] topics = [.. ContractWordings.Topics];
+        random.Shuffle(topics.AsSpan());
+        int number = 1;
+        foreach (ContractTopic topic in topics.AsSpan(0, 3 + random.Next(topics.Length - 3)))
+        {
+            string wording = Named(random.Pick(Splits.Of(topic.Clauses, _split)));
+            string value = Value(topic.Value, random, names);
+            text.Append(CultureInfo.InvariantCulture, $"{number++}. ");
+            clauses.Add(new Clause($"{topic.Name} of {a} and {b}", a, b, topic, value, text.Length + wording.IndexOf("{v}", StringComparison.Ordinal)));
+            text.Append(wording.Replace("{v}", value, StringComparison.Ordinal)).Append('\n');
+            if (random.Next(3) == 0)
+                text.Append(CultureInfo.InvariantCulture, $"{number++}. {random.Pick(Splits.Of(ContractWordings.Boilerplate, _split))}\n");
+        }
+
+        text.Append('\n');
+        return $"{a} and {b}";
+    }
+
+    private string Question(Clause clause, SeededRandom random)
+    {
+        string wording = random.Pick(Splits.Of(ContractWordings.Scopes, _split)) + random.Pick(Splits.Of(clause.Topic.Questions, _split));
+        return wording.Replace("{a}", clause.A, StringComparison.Ordinal).Replace("{b}", clause.B, StringComparison.Ordinal);
+    }
+
+    private static string Value(ClauseValue kind, SeededRandom random, Names names) => kind switch
+    {
+        ClauseValue.Date => string.Create(CultureInfo.InvariantCulture, $"{1 + random.Next(28)} {random.Pick(s_months)} {1700 + random.Next(300)}"),
+        ClauseValue.Pounds => names.Number() + " pounds",
+        ClauseValue.Days => names.Number() + " days",
+        ClauseValue.PerCent => string.Create(CultureInfo.InvariantCulture, $"{1 + random.Next(20)}.{random.Next(100):D2} per cent"),
+        _ => names.Person(),
+    };
+
+    private sealed record Clause(string Key, string A, string B, ContractTopic Topic, string Value, int At);
+}
