@@ -4,6 +4,8 @@ using Fathom.Checkpoints;
 using Fathom.Engine;
 using Fathom.Model;
 using Fathom.Prompts;
+using Fathom.Train;
+using Fathom.Train.Runs;
 
 namespace Fathom.Cli;
 
@@ -20,6 +22,7 @@ internal static class Program
         TokenizeCommand.Create,
         InspectCommand.Create,
         PlanCommand.Create,
+        TrainCommand.Create,
     ];
 
     private static async Task<int> Main(string[] args)
@@ -48,7 +51,7 @@ internal static class Program
         {
             return Failed("Stopped.");
         }
-        catch (Exception e) when (e is ModelConfigException or CheckpointException or RequestException or PromptException or InvalidDataException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is ModelConfigException or CheckpointException or RequestException or PromptException or RunException or TrainingStateException or InvalidDataException or IOException or UnauthorizedAccessException)
         {
             return Failed(e.Message);
         }

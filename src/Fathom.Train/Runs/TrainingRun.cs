@@ -1,0 +1,227 @@
+using System.Diagnostics;
+using System.Text;
+using Fathom.Checkpoints;
+using Fathom.Model;
+using Fathom.Text;
+using Fathom.Train.Data;
+using Fathom.Train.Data.Tasks;
+using Fathom.Train.Optimizers;
+
+namespace Fathom.Train.Runs;
+
+/// <summary>What a run reports while it goes on.</summary>
+/// <param name="Steps">of how many, in all</param>
+/// <param name="Statistics">of the step just done</param>
+/// <param name="HeldOutBitsPerByte">where the held-out text was evaluated behind this step, else null</param>
+public sealed record RunProgress(long Steps, StepStatistics Statistics, double? HeldOutBitsPerByte);
+
+/// <summary>
+/// A training run from a config: data, steps, log, evaluation, checkpoints. It may be stopped at any step, or killed, and goes on from its last
+/// checkpoint bit for bit.
+/// </summary>
+public sealed class TrainingRun : IDisposable
+{
+    // Chosen so that a crash costs little and the disk less: a state of 14 M parameters is about 170 MB.
+    private static readonly TimeSpan s_betweenCheckpoints = TimeSpan.FromMinutes(5);
+    private const int OffsetGrid = 128;
+
+    private readonly RunConfig _config;
+    private readonly RunFolder _folder;
+    private readonly Trainer _trainer;
+    private readonly BatchSampler _sampler;
+    private readonly HeldOutText _heldOut;
+    private readonly RunLog _log;
+
+    private TrainingRun(RunConfig config, RunFolder folder, Trainer trainer, BatchSampler sampler, HeldOutText heldOut)
+    {
+        _config = config;
+        _folder = folder;
+        _trainer = trainer;
+        _sampler = sampler;
+        _heldOut = heldOut;
+        _log = new RunLog(folder, trainer.Steps);
+    }
+
+    /// <summary>Steps done.</summary>
+    public long Steps => _trainer.Steps;
+
+    /// <summary>Whether all steps are done.</summary>
+    public bool IsComplete => _trainer.Steps >= _config.Steps;
+
+    /// <summary>Where the model is written.</summary>
+    public string ModelPath => _folder.ModelPath;
+
+    /// <summary>Begins a run, or goes on with the one in the folder.</summary>
+    /// <param name="config">all that decides the run; the same again to go on</param>
+    /// <param name="folder">where its state is</param>
+    /// <param name="threads">results do not depend on them</param>
+    /// <exception cref="RunException">a text is missing or empty, or the settings contradict each other</exception>
+    public static TrainingRun Open(RunConfig config, RunFolder folder, int threads)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        ArgumentNullException.ThrowIfNull(folder);
+        ModelConfig model = ConfigReader.Read(config.Model).Config;
+        Tokenizer tokenizer = Tokenizer.Load(config.Tokenizer);
+        if (tokenizer.VocabularySize > model.VocabularySize)
+        {
+            throw new RunException($"{config.Tokenizer}: expected at most the {model.VocabularySize} tokens of {config.Model}, found {tokenizer.VocabularySize}.");
+        }
+        TokenDataset data = TokenDataset.Tokenize(config.Texts.SelectMany(Documents), tokenizer);
+        TrainerOptions options = Options(config, threads);
+        Trainer trainer = folder.HasState
+            ? Trainer.Resume(folder.StatePath, model, options)
+            : Trainer.Begin(model, options, Frequencies(data, model.VocabularySize));
+        try
+        {
+            SamplerState? place = folder.HasState ? folder.Place(trainer.Steps) : null;
+            var sampler = new BatchSampler(
+                Sources(config, data, tokenizer, model), [.. config.Stages.Select(stage => new LengthStage(stage.Steps, stage.Length))],
+                config.BatchTokens, (ulong)config.Seed, place);
+            return new TrainingRun(config, folder, trainer, sampler, new HeldOutText(config.HeldOut, tokenizer, model.BosToken));
+        }
+        catch (ArgumentException problem)
+        {
+            trainer.Dispose();
+            throw new RunException(problem.Message, problem);
+        }
+    }
+
+    /// <summary>Trains to the end of the run, of the time, or until cancelled; then writes a checkpoint and the model so far.</summary>
+    /// <param name="time">how long at most</param>
+    /// <param name="report">told after every step</param>
+    /// <param name="cancellation">stops behind the current step</param>
+    public void Train(TimeSpan time, Action<RunProgress> report, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(report);
+        long begin = Stopwatch.GetTimestamp(), saved = begin;
+        while (!IsComplete && !cancellation.IsCancellationRequested && Stopwatch.GetElapsedTime(begin) < time)
+        {
+            StepStatistics statistics = _trainer.Step(Pack(_sampler.Next()));
+            bool evaluates = _trainer.Steps % _config.EvaluateEvery == 0 || IsComplete;
+            double? heldOut = evaluates ? _heldOut.BitsPerByte(_trainer) : null;
+            _log.Add(statistics, heldOut);
+            report(new RunProgress(_config.Steps, statistics, heldOut));
+            if (Stopwatch.GetElapsedTime(saved) > s_betweenCheckpoints)
+            {
+                Save();
+                saved = Stopwatch.GetTimestamp();
+            }
+        }
+        Save();
+        SaveModel();
+    }
+
+    /// <summary>Stops the threads.</summary>
+    public void Dispose()
+    {
+        _log.Dispose();
+        _trainer.Dispose();
+    }
+
+    private void Save()
+    {
+        _log.Flush();
+        _folder.Save(_trainer, _sampler.State);
+    }
+
+    private void SaveModel()
+    {
+        string aside = _folder.ModelPath + ".new";
+        if (Directory.Exists(aside))
+        {
+            Directory.Delete(aside, recursive: true);
+        }
+        Directory.CreateDirectory(aside);
+        _trainer.SaveModel(aside, average: _config.AverageDecay > 0);
+        File.Copy(_config.Model, Path.Combine(aside, "config.json"));
+        foreach (string file in Directory.EnumerateFiles(_config.Tokenizer, "tokenizer*.json"))
+        {
+            File.Copy(file, Path.Combine(aside, Path.GetFileName(file)));
+        }
+        if (Directory.Exists(_folder.ModelPath))
+        {
+            Directory.Delete(_folder.ModelPath, recursive: true);
+        }
+        Directory.Move(aside, _folder.ModelPath);
+    }
+
+    // Offsets keep compression windows where the engine has them: at multiples of every ratio.
+    private PackedBatch Pack(IReadOnlyList<TrainingSample> samples)
+    {
+        var batch = new PackedBatch();
+        var random = new SeededRandom((ulong)_config.Seed, (ulong)_trainer.Steps);
+        foreach (TrainingSample sample in samples)
+        {
+            int offset = _config.PositionOffset < OffsetGrid ? 0 : random.Next((_config.PositionOffset / OffsetGrid) + 1) * OffsetGrid;
+            batch.Add(sample.Tokens, sample.Targets, offset);
+        }
+        return batch;
+    }
+
+    private static TrainerOptions Options(RunConfig config, int threads) => new()
+    {
+        Schedule = new Schedule
+        {
+            PeakRate = config.PeakRate,
+            TotalSteps = config.Steps,
+            WarmupSteps = config.WarmupSteps,
+            DecaySteps = config.DecaySteps,
+            FinalFraction = config.FinalFraction,
+        },
+        Seed = config.Seed,
+        WeightDecay = config.WeightDecay,
+        HeadRate = config.HeadRate,
+        SmallRate = config.SmallRate,
+        MtpWeight = config.MtpWeight,
+        RouterBiasSpeed = config.RouterBiasSpeed,
+        AverageDecay = config.AverageDecay,
+        RecallEntries = config.RecallEntries,
+        Threads = threads,
+    };
+
+    private static List<WeightedSource> Sources(RunConfig config, TokenDataset data, Tokenizer tokenizer, ModelConfig model)
+    {
+        double prose = 1 - (config.Tasks?.Weight ?? 0);
+        var sources = new List<WeightedSource>();
+        if (prose > 0)
+        {
+            sources.Add(new WeightedSource(new TextSource("prose", data, model.BosToken), prose));
+        }
+        if (config.Tasks is { } tasks)
+        {
+            var kinds = tasks.Kinds.Select(name => Enum.TryParse(name, ignoreCase: true, out TaskKind kind)
+                ? kind
+                : throw new RunException($"tasks.kinds: expected {string.Join(", ", Enum.GetNames<TaskKind>())}, found {name}.")).ToList();
+            var hidden = new Prose(data, tokenizer);
+            var source = new TaskSource(
+                "tasks", kinds, new RetrievalTask(tokenizer, hidden, Split.Training), new ContractTask(tokenizer, hidden, Split.Training));
+            sources.Add(new WeightedSource(source, tasks.Weight, tasks.MinLength));
+        }
+        return sources;
+    }
+
+    private static IEnumerable<string> Documents(string path)
+    {
+        string text;
+        try
+        {
+            text = new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(File.ReadAllBytes(path));
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or DecoderFallbackException)
+        {
+            throw new RunException($"{path}: expected a text in UTF-8 to train on, found: {problem.Message}", problem);
+        }
+        string[] documents = text.Split(Data.Corpus.CorpusBuilder.RunSeparator, StringSplitOptions.RemoveEmptyEntries);
+        return documents.Length > 0 ? documents : throw new RunException($"{path}: expected a text to train on, found an empty file.");
+    }
+
+    private static long[] Frequencies(TokenDataset data, int vocabularySize)
+    {
+        var counts = new long[vocabularySize];
+        foreach (int id in data.Ids)
+        {
+            counts[id]++;
+        }
+        return counts;
+    }
+}
