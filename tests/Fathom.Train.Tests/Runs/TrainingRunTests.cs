@@ -1,0 +1,115 @@
+using System.Text.Json;
+using Fathom.Cpu;
+using Fathom.Engine;
+using Fathom.Tests;
+using Fathom.Text;
+using Fathom.Train.Runs;
+using Xunit;
+
+namespace Fathom.Train.Tests.Runs;
+
+/// <summary>Whole runs of a very small model on a page of old prose.</summary>
+public class TrainingRunTests
+{
+    private const long Steps = 12;
+
+    [Fact]
+    public void A_run_that_was_stopped_goes_on_bit_for_bit()
+    {
+        using var folder = new TempFolder();
+        RunConfig config = RunConfig.Read(Write(folder, "run.json"));
+        byte[] straight = Train(config, folder.Path("straight"), long.MaxValue);
+        Train(config, folder.Path("stopped"), 5);
+        byte[] resumed = Train(config, folder.Path("stopped"), long.MaxValue);
+        Assert.Equal(straight, resumed);
+        string[] log = File.ReadAllLines(Path.Combine(folder.Path("stopped"), "log.csv"));
+        Assert.Equal(Steps + 1, log.Length);
+        Assert.StartsWith("12,", log[^1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_run_killed_after_its_checkpoint_loses_only_what_came_after()
+    {
+        using var folder = new TempFolder();
+        RunConfig config = RunConfig.Read(Write(folder, "run.json"));
+        byte[] straight = Train(config, folder.Path("straight"), long.MaxValue);
+        Train(config, folder.Path("killed"), 5);
+        // What a crash leaves: a place for a later step whose state was never written, and log lines beyond the state.
+        File.WriteAllText(Path.Combine(folder.Path("killed"), "place-9.json"), "{");
+        File.AppendAllText(Path.Combine(folder.Path("killed"), "log.csv"), "6,1,0,0,0,0,0,,,,0,0\n");
+        Assert.Equal(straight, Train(config, folder.Path("killed"), long.MaxValue));
+    }
+
+    [Fact]
+    public void The_model_of_a_run_runs_in_the_engine()
+    {
+        using var folder = new TempFolder();
+        RunConfig config = RunConfig.Read(Write(folder, "run.json"));
+        Train(config, folder.Path("run"), long.MaxValue);
+        string path = Path.Combine(folder.Path("run"), "model");
+        using var device = new CpuDevice(1);
+        using LanguageModel model = LanguageModel.Load(path, device, new LoadOptions());
+        int[] tokens = Tokenizer.Load(path).Encode("And it came to pass", recognizeAddedTokens: false);
+        double nats = TextScorer.Score(model, device, tokens, null, TestContext.Current.CancellationToken) / tokens.Length;
+        Assert.InRange(nats, 0.1, Math.Log(1024));
+    }
+
+    [Theory]
+    [InlineData("\"steps\": 12", "\"steps\": 0", "steps: expected at least 1")]
+    [InlineData("\"steps\": 12", "\"steps\": 12, \"learningRate\": 1", "learningRate")]
+    [InlineData("\"peakRate\": 0.01,", "", "peakRate")]
+    [InlineData("prose.txt", "no-such.txt", "no-such.txt")]
+    [InlineData("\"length\": 64", "\"length\": 48", "whole samples of 48")]
+    [InlineData("\"weight\": 0.25", "\"weight\": 1.5", "tasks.weight")]
+    public void Refuses_settings_that_cannot_be(string from, string to, string telling)
+    {
+        using var folder = new TempFolder();
+        string path = Write(folder, "run.json");
+        File.WriteAllText(path, File.ReadAllText(path).Replace(from, to, StringComparison.Ordinal));
+        RunException refused = Assert.Throws<RunException>(() =>
+        {
+            using TrainingRun run = TrainingRun.Open(RunConfig.Read(path), new RunFolder(folder.Path("out")), threads: 1);
+        });
+        Assert.Contains(telling, refused.Message, StringComparison.Ordinal);
+    }
+
+    private static byte[] Train(RunConfig config, string output, long steps)
+    {
+        using var stop = new CancellationTokenSource();
+        using (TrainingRun run = TrainingRun.Open(config, new RunFolder(output), threads: 2))
+        {
+            run.Train(TimeSpan.FromMinutes(5), progress => { if (progress.Statistics.Step == steps) stop.Cancel(); }, stop.Token);
+        }
+        return File.ReadAllBytes(Path.Combine(output, "model", "model.safetensors"));
+    }
+
+    // The bundled model's tokenizer, two small layers, and the first page of its held-out text.
+    private static string Write(TempFolder folder, string name)
+    {
+        string bundled = TestFiles.Path("models", "fathom-nano");
+        Dictionary<string, JsonElement> model = JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(
+            File.ReadAllText(Path.Combine(bundled, "config.json")))!;                     // the file holds an object
+        foreach ((string key, string value) in new[]
+        {
+            ("hidden_size", "32"), ("num_hidden_layers", "2"), ("compress_ratios", "[0, 4]"), ("num_attention_heads", "2"), ("head_dim", "32"),
+            ("qk_rope_head_dim", "16"), ("q_lora_rank", "16"), ("o_lora_rank", "16"), ("index_head_dim", "16"), ("index_n_heads", "2"),
+            ("moe_intermediate_size", "32"), ("n_routed_experts", "4"), ("sliding_window", "16"),
+        })
+        {
+            model[key] = JsonDocument.Parse(value).RootElement;
+        }
+        File.WriteAllText(folder.Path("config.json"), JsonSerializer.Serialize(model));
+        string text = File.ReadAllText(Path.Combine(bundled, "heldout.txt"));
+        File.WriteAllText(folder.Path("prose.txt"), text[..6000]);
+        File.WriteAllText(folder.Path("heldout.txt"), text[6000..8000]);
+        File.WriteAllText(folder.Path(name), $$"""
+            {
+              "model": "config.json", "tokenizer": "{{bundled.Replace('\\', '/')}}", "texts": ["prose.txt"], "heldOut": "heldout.txt",
+              "tasks": { "weight": 0.25, "kinds": ["induction"], "minLength": 128 },
+              "stages": [{ "steps": 4, "length": 64 }, { "steps": 8, "length": 128 }],
+              "steps": 12, "batchTokens": 256, "peakRate": 0.01, "evaluateEvery": 6, "averageDecay": 0.5, "positionOffset": 4096
+            }
+            """);
+        return folder.Path(name);
+    }
+}
