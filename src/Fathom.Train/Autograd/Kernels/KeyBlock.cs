@@ -61,7 +61,7 @@ internal readonly ref struct KeyBlock
         for (int p = 0; p < Panels; p++)
         {
             StridedTile.Run(
-                _transposed.Slice(p * Width * _columns, Width * _columns), _columns, x, _columns, scores.Slice(p * size, size), Width,
+                _transposed.Slice(p * Width * _columns, Width * _columns), (_columns, Width), x, _columns, scores.Slice(p * size, size), Width,
                 (size / Width, Add: false));
         }
     }

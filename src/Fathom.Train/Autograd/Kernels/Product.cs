@@ -83,7 +83,7 @@ internal static class Product
                 ReadOnlySpan<float> w = packed.Span.Slice(place + (panel * panelFloats), panelFloats);
                 if (width == Tile.Width)
                 {
-                    StridedTile.Run(w, inner, from, x.Stride, to[column..], y.Stride, (count, !transposeAndOverwrite));
+                    StridedTile.Run(w, (inner, Tile.Width), from, x.Stride, to[column..], y.Stride, (count, !transposeAndOverwrite));
                     continue;
                 }
                 acc.Clear();

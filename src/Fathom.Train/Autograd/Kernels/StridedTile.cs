@@ -13,31 +13,33 @@ internal static class StridedTile
 {
     public const int Width = 32;
 
-    /// <param name="w">(k, 32)</param> <param name="k">number of products</param>
+    /// <param name="w">(k, ≥ 32)</param> <param name="shape">k, and the elements from one k to the next in w</param>
     /// <param name="x">(rows, ≥ k), row stride <paramref name="xStride"/></param> <param name="xStride">elements from one row of x to the next</param>
     /// <param name="y">(rows, ≥ 32), row stride <paramref name="yStride"/></param> <param name="yStride">elements from one row of y to the next</param>
     /// <param name="size">rows, and whether to add to y or to overwrite it</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Run(ReadOnlySpan<float> w, int k, ReadOnlySpan<float> x, int xStride, Span<float> y, int yStride, (int Rows, bool Add) size)
+    public static void Run(
+        ReadOnlySpan<float> w, (int K, int Stride) shape, ReadOnlySpan<float> x, int xStride, Span<float> y, int yStride, (int Rows, bool Add) size)
     {
-        int rows = size.Rows;
-        Debug.Assert(w.Length >= k * Width && (rows == 0 || (x.Length >= ((rows - 1) * xStride) + k && y.Length >= ((rows - 1) * yStride) + Width)));
+        int rows = size.Rows, k = shape.K;
+        Debug.Assert(k == 0 || w.Length >= ((k - 1) * shape.Stride) + Width);
+        Debug.Assert(rows == 0 || (x.Length >= ((rows - 1) * xStride) + k && y.Length >= ((rows - 1) * yStride) + Width));
         ref float w0 = ref MemoryMarshal.GetReference(w);
         ref float x0 = ref MemoryMarshal.GetReference(x);
         ref float y0 = ref MemoryMarshal.GetReference(y);
         int t = 0;
         for (; t + 6 <= rows; t += 6)
         {
-            Six(ref w0, k, ref Unsafe.Add(ref x0, t * xStride), xStride, ref Unsafe.Add(ref y0, t * yStride), yStride, size.Add);
+            Six(ref w0, shape, ref Unsafe.Add(ref x0, t * xStride), xStride, ref Unsafe.Add(ref y0, t * yStride), yStride, size.Add);
         }
         for (; t < rows; t++)
         {
-            One(ref w0, k, ref Unsafe.Add(ref x0, t * xStride), ref Unsafe.Add(ref y0, t * yStride), size.Add);
+            One(ref w0, shape, ref Unsafe.Add(ref x0, t * xStride), ref Unsafe.Add(ref y0, t * yStride), size.Add);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Six(ref float w, int k, ref float x, int xStride, ref float y, int yStride, bool add)
+    private static void Six(ref float w, (int K, int Stride) shape, ref float x, int xStride, ref float y, int yStride, bool add)
     {
         ref float x1 = ref Unsafe.Add(ref x, xStride);
         ref float x2 = ref Unsafe.Add(ref x1, xStride);
@@ -46,10 +48,10 @@ internal static class StridedTile
         ref float x5 = ref Unsafe.Add(ref x4, xStride);
         Vector512<float> a0 = default, b0 = default, a1 = default, b1 = default, a2 = default, b2 = default;
         Vector512<float> a3 = default, b3 = default, a4 = default, b4 = default, a5 = default, b5 = default;
-        for (nint i = 0; i < k; i++)
+        for (nint i = 0; i < shape.K; i++)
         {
             Vector512<float> wa = Load(ref w, 0), wb = Load(ref w, 16);
-            w = ref Unsafe.Add(ref w, Width);
+            w = ref Unsafe.Add(ref w, shape.Stride);
             Vector512<float> v = Vector512.Create(Unsafe.Add(ref x, i));
             a0 = Fma(v, wa, a0);
             b0 = Fma(v, wb, b0);
@@ -78,15 +80,15 @@ internal static class StridedTile
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void One(ref float w, int k, ref float x, ref float y, bool add)
+    private static void One(ref float w, (int K, int Stride) shape, ref float x, ref float y, bool add)
     {
         Vector512<float> a = default, b = default;
-        for (nint i = 0; i < k; i++)
+        for (nint i = 0; i < shape.K; i++)
         {
             Vector512<float> v = Vector512.Create(Unsafe.Add(ref x, i));
             a = Fma(v, Load(ref w, 0), a);
             b = Fma(v, Load(ref w, 16), b);
-            w = ref Unsafe.Add(ref w, Width);
+            w = ref Unsafe.Add(ref w, shape.Stride);
         }
         Store(ref y, a, b, add);
     }
