@@ -18,7 +18,7 @@ internal static class NewtonSchulz
     public static int ScratchFloats(int rows, int columns)
     {
         int padded = KeyBlock.Padded(Math.Min(rows, columns));
-        return (2 * Math.Max(rows, columns) * padded) + (2 * padded * padded) + (Math.Max(padded, BlockRows) * Width);
+        return (2 * Math.Max(rows, columns) * padded) + (2 * padded * padded) + (padded * Width);
     }
 
     /// <param name="matrix">(rows, columns), any scale but zero; in place</param> <param name="rows">rows</param> <param name="columns">columns</param>
@@ -28,7 +28,7 @@ internal static class NewtonSchulz
         int shortSide = Math.Min(rows, columns), longSide = Math.Max(rows, columns), padded = KeyBlock.Padded(shortSide);
         Span<float> x = scratch[..(longSide * padded)], next = scratch.Slice(x.Length, x.Length);
         Span<float> gram = scratch.Slice(2 * x.Length, padded * padded), square = scratch.Slice((2 * x.Length) + gram.Length, gram.Length);
-        Span<float> acc = scratch.Slice((2 * x.Length) + (2 * gram.Length), Math.Max(padded, BlockRows) * Width);
+        Span<float> acc = scratch.Slice((2 * x.Length) + (2 * gram.Length), padded * Width);
         float inverse = 1 / MathF.Sqrt(Rows.Dot(matrix, matrix));
         Load(matrix, rows, columns, inverse, x, padded);
         foreach ((float a, float b, float c) in s_steps)
@@ -39,7 +39,7 @@ internal static class NewtonSchulz
             {
                 gram[i] = (b * gram[i]) + (c * square[i]);
             }
-            Multiply(x, gram, longSide, padded, acc, next);
+            Multiply(x, gram, longSide, padded, next);
             Rows.AddScaled(x, a, next);
             Span<float> swap = x;
             x = next;
@@ -107,20 +107,14 @@ internal static class NewtonSchulz
         }
     }
 
-    private static void Multiply(ReadOnlySpan<float> x, ReadOnlySpan<float> w, int rows, int padded, Span<float> acc, Span<float> y)
+    private static void Multiply(ReadOnlySpan<float> x, ReadOnlySpan<float> w, int rows, int padded, Span<float> y)
     {
         for (int r = 0; r < rows; r += BlockRows)
         {
             int count = Math.Min(BlockRows, rows - r);
             for (int first = 0; first < padded; first += Width)
             {
-                Span<float> part = acc[..(count * Width)];
-                part.Clear();
-                Tile.Accumulate(w[first..], padded, padded, x[(r * padded)..], padded, part);
-                for (int i = 0; i < count; i++)
-                {
-                    part.Slice(i * Width, Width).CopyTo(y[(((r + i) * padded) + first)..]);
-                }
+                StridedTile.Run(w[first..], (padded, padded), x[(r * padded)..], padded, y[((r * padded) + first)..], padded, (count, Add: false));
             }
         }
     }

@@ -57,12 +57,12 @@ internal readonly ref struct KeyBlock
     /// <param name="x">(R, c)</param> <param name="scores">(panels, R, 32); overwritten</param>
     public void Score(ReadOnlySpan<float> x, Span<float> scores)
     {
-        scores.Clear();
-        int size = scores.Length / Panels;
+        int size = scores.Length / Math.Max(1, Panels);
         for (int p = 0; p < Panels; p++)
         {
-            Tile.Accumulate(
-                _transposed.Slice(p * Width * _columns, Width * _columns), Width, _columns, x, _columns, scores.Slice(p * size, size));
+            StridedTile.Run(
+                _transposed.Slice(p * Width * _columns, Width * _columns), (_columns, Width), x, _columns, scores.Slice(p * size, size), Width,
+                (size / Width, Add: false));
         }
     }
 

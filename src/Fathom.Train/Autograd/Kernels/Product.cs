@@ -80,8 +80,14 @@ internal static class Product
             for (int panel = 0; panel < panels; panel++)
             {
                 int column = panel * Tile.Width, width = Math.Min(Tile.Width, outer - column);
+                ReadOnlySpan<float> w = packed.Span.Slice(place + (panel * panelFloats), panelFloats);
+                if (width == Tile.Width)
+                {
+                    StridedTile.Run(w, (inner, Tile.Width), from, x.Stride, to[column..], y.Stride, (count, !transposeAndOverwrite));
+                    continue;
+                }
                 acc.Clear();
-                Tile.Accumulate(packed.Span.Slice(place + (panel * panelFloats), panelFloats), Tile.Width, inner, from, x.Stride, acc);
+                Tile.Accumulate(w, Tile.Width, inner, from, x.Stride, acc);
                 for (int r = 0; r < count; r++)
                 {
                     Span<float> target = to.Slice((r * y.Stride) + column, width);
