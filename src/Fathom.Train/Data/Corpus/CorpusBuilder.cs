@@ -12,10 +12,13 @@ public static class CorpusBuilder
     /// <summary>A held-out block of which a larger share occurs in training text stops the build.</summary>
     private const double ShareMax = 0.5;
 
+    /// <summary>Of the held-out text of the first five sources, on which all models are compared.</summary>
+    private const string HeldOutSha256 = "f4a54d07ba65c66b44ed4568b42a3db6dc2d0b8c09b744d22a4fa819b93c4ada";
+
     /// <summary>Reads the packages and writes the corpus; reports sizes and hashes line by line.</summary>
     /// <param name="packages">folder with the unpacked packages and kjv.raw</param> <param name="output">folder for the texts</param>
     /// <param name="report">gets a line per figure</param>
-    /// <exception cref="InvalidDataException">A held-out block occurs in a training text.</exception>
+    /// <exception cref="InvalidDataException">The held-out text is not the known one, or a block of it occurs in a training text.</exception>
     public static void Build(string packages, string output, Action<string> report)
     {
         ArgumentNullException.ThrowIfNull(report);
@@ -29,7 +32,13 @@ public static class CorpusBuilder
             check.AddHeldOut(block);
 
         var training = new List<string>(core.TrainingRuns());
-        Write(output, "heldout.txt", string.Concat(core.HeldOut()), report);
+        string found = Write(output, "heldout.txt", string.Concat(core.HeldOut()), report);
+        if (found != HeldOutSha256)
+        {
+            throw new InvalidDataException($"heldout.txt: expected the SHA-256 {HeldOutSha256}, found {found}. Figures would not compare with those of "
+                + "other models, and their held-out text could be trained on. Are the packages Debian 12's?");
+        }
+
         Write(output, "train.txt", string.Join('\n', training), report);
         foreach (SourceNotice source in SourceNotice.All)
         {
@@ -76,11 +85,13 @@ public static class CorpusBuilder
     private static string Without(string run, OverlapCheck check) =>
         string.Concat(run.Split("\n\n", StringSplitOptions.RemoveEmptyEntries).Where(p => !check.Touches(p)).Select(p => p + "\n\n"));
 
-    private static void Write(string folder, string name, string text, Action<string> report)
+    private static string Write(string folder, string name, string text, Action<string> report)
     {
         byte[] bytes = Encoding.UTF8.GetBytes(text);
         File.WriteAllBytes(Path.Combine(folder, name), bytes);
-        report($"{name,-22} {bytes.Length,11:N0} bytes  sha256 {Convert.ToHexStringLower(SHA256.HashData(bytes))}");
+        string hash = Convert.ToHexStringLower(SHA256.HashData(bytes));
+        report($"{name,-22} {bytes.Length,11:N0} bytes  sha256 {hash}");
+        return hash;
     }
 }
 
