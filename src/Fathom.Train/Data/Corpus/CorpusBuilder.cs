@@ -53,7 +53,8 @@ public static class CorpusBuilder
 
             Write(output, $"{source.Name}.runs.txt", string.Join(RunSeparator, runs), report);
             Write(output, $"{source.Name}.heldout.txt", string.Concat(blocks.HeldOut(source.Name)), report);
-            File.WriteAllText(Path.Combine(output, $"{source.Name}.NOTICE"), source.Text);
+            string licence = File.ReadAllText(Path.Combine(packages, "usr/share/doc", source.Package, "copyright"));
+            File.WriteAllText(Path.Combine(output, $"{source.Name}.NOTICE"), $"{source.Text}\nThe package's own statement:\n\n{licence}");
         }
 
         IReadOnlyList<double> shares = check.Shares(training);
@@ -96,20 +97,20 @@ public static class CorpusBuilder
 }
 
 /// <summary>Where a source comes from and on what terms.</summary>
-internal sealed record SourceNotice(string Name, string Text)
+internal sealed record SourceNotice(string Name, string Package, string Text)
 {
     public static SourceNotice[] All { get; } =
     [
-        new("kjv", "King James Bible (1611), public domain. From the Debian packages bible-kjv and bible-kjv-text.\n"),
-        new("web", "Derived from the World English Bible with Deuterocanon, public domain, Debian package sword-text-web. "
+        new("kjv", "bible-kjv-text", "King James Bible (1611), public domain. From the Debian packages bible-kjv and bible-kjv-text.\n"),
+        new("web", "sword-text-web", "Derived from the World English Bible with Deuterocanon, public domain, Debian package sword-text-web. "
             + "The text is changed (notes and headings removed, ASCII only), so it is not the World English Bible and must not be called so.\n"),
-        new("austen", "Jane Austen, six novels, public domain (Project Gutenberg). From the Debian package r-cran-janeaustenr; the package is MIT.\n"),
-        new("jargon", "The Jargon File 4.4.7, public domain. From the Debian package dict-jargon.\n"),
-        new("devil", "Ambrose Bierce, The Devil's Dictionary (1911), public domain. From the Debian package dict-devil.\n"),
-        new("wordnet", "Glosses of WordNet 3.0, Copyright 2006 by Princeton University. All rights reserved. Used under the WordNet licence, which permits "
+        new("austen", "r-cran-janeaustenr", "Jane Austen, six novels, public domain (Project Gutenberg). From the Debian package r-cran-janeaustenr; the package is MIT.\n"),
+        new("jargon", "dict-jargon", "The Jargon File 4.4.7, public domain. From the Debian package dict-jargon.\n"),
+        new("devil", "dict-devil", "Ambrose Bierce, The Devil's Dictionary (1911), public domain. From the Debian package dict-devil.\n"),
+        new("wordnet", "wordnet-base", "Glosses of WordNet 3.0, Copyright 2006 by Princeton University. All rights reserved. Used under the WordNet licence, which permits "
             + "use, copying, modification and distribution for any purpose without fee, with this notice. THE DATABASE IS PROVIDED \"AS IS\" WITHOUT "
             + "REPRESENTATIONS OR WARRANTIES. The name of Princeton University may not be used in advertising. From the Debian package wordnet-base.\n"),
-        new("python", "Python 3.11 documentation, Copyright 2001-2023 Python Software Foundation; All Rights Reserved. Used under the PSF License Agreement, "
+        new("python", "python3.11-doc", "Python 3.11 documentation, Copyright 2001-2023 Python Software Foundation; All Rights Reserved. Used under the PSF License Agreement, "
             + "which permits distribution and derivative works with this notice. Changed: prose only, marks removed. From the Debian package python3.11-doc.\n"),
     ];
 }
