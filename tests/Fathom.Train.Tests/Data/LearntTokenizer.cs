@@ -1,8 +1,9 @@
+using Fathom.Tests;
 using Fathom.Text;
 using Fathom.Train.Data;
 using Xunit;
 
-namespace Fathom.Tests.Train.Data;
+namespace Fathom.Train.Tests.Data;
 
 /// <summary>A vocabulary of 2,048 learnt once from the held-out prose that the repository carries, and that prose as a dataset.</summary>
 internal static class LearntTokenizer

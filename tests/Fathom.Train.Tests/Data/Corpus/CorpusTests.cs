@@ -1,7 +1,7 @@
 using Fathom.Train.Data.Corpus;
 using Xunit;
 
-namespace Fathom.Tests.Train.Data.Corpus;
+namespace Fathom.Train.Tests.Data.Corpus;
 
 public class CorpusTests
 {

@@ -1,8 +1,9 @@
+using Fathom.Tests;
 using Fathom.Prompts;
 using Fathom.Train.Data;
 using Xunit;
 
-namespace Fathom.Tests.Train.Data;
+namespace Fathom.Train.Tests.Data;
 
 public class TokenDatasetTests
 {

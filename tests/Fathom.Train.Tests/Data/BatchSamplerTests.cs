@@ -1,7 +1,7 @@
 using Fathom.Train.Data;
 using Xunit;
 
-namespace Fathom.Tests.Train.Data;
+namespace Fathom.Train.Tests.Data;
 
 public class BatchSamplerTests
 {

@@ -3,7 +3,7 @@ using Fathom.Train.Data;
 using Fathom.Train.Data.Tasks;
 using Xunit;
 
-namespace Fathom.Tests.Train.Data.Tasks;
+namespace Fathom.Train.Tests.Data.Tasks;
 
 public class TaskTests
 {

@@ -1,3 +1,4 @@
+using Fathom.Tests;
 using System.Globalization;
 using System.Text;
 using CsCheck;
@@ -6,7 +7,7 @@ using Fathom.Text;
 using Fathom.Train.Data;
 using Xunit;
 
-namespace Fathom.Tests.Train.Data;
+namespace Fathom.Train.Tests.Data;
 
 public class BpeTrainerTests
 {
