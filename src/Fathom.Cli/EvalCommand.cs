@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using System.Text.Json;
 using Fathom.Engine;
 
 namespace Fathom.Cli;
@@ -56,15 +55,11 @@ internal static class EvalCommand
             Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{bitsPerByte:F4} bits per byte ({tokens:N0} tokens, {bytes:N0} bytes)"));
             return;
         }
-        using Stream output = Console.OpenStandardOutput();
-        using (var writer = new Utf8JsonWriter(output))
+        JsonOutput.Write(writer =>
         {
-            writer.WriteStartObject();
             writer.WriteNumber("bitsPerByte", bitsPerByte);
             writer.WriteNumber("tokens", tokens);
             writer.WriteNumber("bytes", bytes);
-            writer.WriteEndObject();
-        }
-        output.WriteByte((byte)'\n');
+        });
     }
 }

@@ -44,9 +44,8 @@ internal sealed class InspectReport(string name, ModelFiles files)
 
     public void WriteJson(Stream output)
     {
-        using (var json = new Utf8JsonWriter(output, new JsonWriterOptions { Indented = true }))
+        JsonOutput.Write(output, json =>
         {
-            json.WriteStartObject();
             json.WriteString("model", name);
             json.WriteString("architecture", Architecture);
             json.WriteString("configSpelling", Spelling(files.ConfigFile.Spelling));
@@ -69,10 +68,7 @@ internal sealed class InspectReport(string name, ModelFiles files)
             WriteBytes(json);
             WriteNames(json, "unknownConfigKeys", files.ConfigFile.UnknownKeys);
             WriteNames(json, "unusedTensors", files.Reader.UnknownNames);
-            json.WriteEndObject();
-        }
-
-        output.Write("\n"u8);
+        });
     }
 
     private void WriteLayers(Utf8JsonWriter json)

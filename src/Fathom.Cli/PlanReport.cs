@@ -37,9 +37,8 @@ internal sealed class PlanReport(string model, ContextPlan plan, long users, Mac
 
     public void WriteJson(Stream output)
     {
-        using (var json = new Utf8JsonWriter(output, new JsonWriterOptions { Indented = true }))
+        JsonOutput.Write(output, json =>
         {
-            json.WriteStartObject();
             json.WriteString("model", model);
             json.WriteNumber("context", plan.Context);
             json.WriteNumber("users", users);
@@ -53,10 +52,7 @@ internal sealed class PlanReport(string model, ContextPlan plan, long users, Mac
             json.WriteNumber("weightsBytes", plan.WeightsBytes);
             json.WriteNumber("weightsBytesPerToken", plan.WeightsBytesPerToken);
             WriteMachine(json);
-            json.WriteEndObject();
-        }
-
-        output.Write("\n"u8);
+        });
     }
 
     private void WriteMachine(Utf8JsonWriter json)

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Text.Json;
 using Fathom.Engine;
 using Fathom.Text;
 
@@ -87,20 +86,16 @@ internal static class RunCommand
 
         private void WriteJson(string completion, int promptTokens)
         {
-            using Stream output = Console.OpenStandardOutput();
-            using (var writer = new Utf8JsonWriter(output))
+            JsonOutput.Write(json =>
             {
-                writer.WriteStartObject();
-                writer.WriteString("text", completion);
-                writer.WriteString("finish", Reason(generator.Finish));
-                writer.WriteNumber("seed", sampling.Seed);
-                writer.WriteNumber("promptTokens", promptTokens);
-                writer.WriteNumber("tokens", generator.Length - promptTokens);
-                writer.WriteNumber("prefillTokensPerSecond", Speeds.Prefill(generator.Stats));
-                writer.WriteNumber("decodeTokensPerSecond", Speeds.Decode(generator.Stats));
-                writer.WriteEndObject();
-            }
-            output.WriteByte((byte)'\n');
+                json.WriteString("text", completion);
+                json.WriteString("finish", Reason(generator.Finish));
+                json.WriteNumber("seed", sampling.Seed);
+                json.WriteNumber("promptTokens", promptTokens);
+                json.WriteNumber("tokens", generator.Length - promptTokens);
+                json.WriteNumber("prefillTokensPerSecond", Speeds.Prefill(generator.Stats));
+                json.WriteNumber("decodeTokensPerSecond", Speeds.Decode(generator.Stats));
+            });
         }
 
         private static string Reason(FinishReason reason) => reason switch

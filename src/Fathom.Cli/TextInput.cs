@@ -12,10 +12,20 @@ internal static class TextInput
     public static byte[] Read(string path)
     {
         byte[] bytes = path == Stdin ? ReadStdin() : File.ReadAllBytes(path);
-        int bad = FirstInvalid(bytes);
-        if (bad >= 0)
-            throw new InvalidDataException($"{(path == Stdin ? "stdin" : path)}: expected UTF-8, found byte 0x{bytes[bad]:X2} at offset {bad}, which is none. Convert the text first.");
+        RequireUtf8(bytes, path == Stdin ? "stdin" : path);
         return bytes.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? bytes[Encoding.UTF8.Preamble.Length..] : bytes;
+    }
+
+    /// <summary>Refuses bytes that are not UTF-8 and says where they begin.</summary>
+    public static void RequireUtf8(ReadOnlySpan<byte> bytes, string name)
+    {
+        if (Utf8.IsValid(bytes))
+            return;
+        int offset = 0;
+        while (Rune.DecodeFromUtf8(bytes[offset..], out _, out int consumed) == System.Buffers.OperationStatus.Done)
+            offset += consumed;
+        throw new InvalidDataException(
+            $"{name}: expected UTF-8, found the byte 0x{bytes[offset]:X2} at offset {offset}, where no character can begin or go on like that. Convert the text to UTF-8 first.");
     }
 
     private static byte[] ReadStdin()
@@ -24,15 +34,5 @@ internal static class TextInput
         using var buffer = new MemoryStream();
         input.CopyTo(buffer);
         return buffer.ToArray();
-    }
-
-    private static int FirstInvalid(ReadOnlySpan<byte> bytes)
-    {
-        if (Utf8.IsValid(bytes))
-            return -1;
-        int offset = 0;
-        while (Rune.DecodeFromUtf8(bytes[offset..], out _, out int consumed) == System.Buffers.OperationStatus.Done)
-            offset += consumed;
-        return offset;
     }
 }

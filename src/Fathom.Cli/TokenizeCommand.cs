@@ -1,9 +1,7 @@
-using System.Buffers;
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using System.Text.Unicode;
 using Fathom.Engine;
 using Fathom.Text;
 
@@ -55,12 +53,7 @@ internal static class TokenizeCommand
 
     private static byte[] Encode(Tokenizer tokenizer, byte[] text)
     {
-        if (!Utf8.IsValid(text))
-        {
-            int offset = FirstInvalid(text);
-            throw new RequestException(
-                $"stdin: expected UTF-8, found the byte 0x{text[offset]:X2} at offset {offset}, where no character can begin or go on like that. Convert the text to UTF-8 first.");
-        }
+        TextInput.RequireUtf8(text, "stdin");
         int[] ids = tokenizer.Encode(text, recognizeAddedTokens: true);
         return Encoding.ASCII.GetBytes($"[{string.Join(',', ids)}]\n");
     }
@@ -98,12 +91,4 @@ internal static class TokenizeCommand
     private static RequestException NoIds(string found) => new($"stdin: expected one JSON array of token ids such as [1,2,3], found {found}.");
 
     private static string Shortened(string text) => text.Length <= 40 ? text : $"{text.AsSpan(0, 40)}…";
-
-    private static int FirstInvalid(ReadOnlySpan<byte> bytes)
-    {
-        int at = 0;
-        while (Rune.DecodeFromUtf8(bytes[at..], out _, out int width) == OperationStatus.Done)
-            at += width;
-        return at;
-    }
 }

@@ -27,9 +27,8 @@ internal sealed class VerifyReport(IReadOnlyList<Check> checks, IReadOnlyList<st
     /// <summary>A JSON number can be neither infinite nor NaN: the largest double stands for both.</summary>
     public void WriteJson(Stream output)
     {
-        using (var json = new Utf8JsonWriter(output, new JsonWriterOptions { Indented = true }))
+        JsonOutput.Write(output, json =>
         {
-            json.WriteStartObject();
             json.WriteBoolean("pass", Pass);
             if (Check.FirstFailure(checks) is Check first)
             {
@@ -53,10 +52,7 @@ internal sealed class VerifyReport(IReadOnlyList<Check> checks, IReadOnlyList<st
             foreach (string note in notes)
                 json.WriteStringValue(note);
             json.WriteEndArray();
-            json.WriteEndObject();
-        }
-
-        output.Write("\n"u8);
+        });
     }
 
     private static void WriteCheck(Utf8JsonWriter json, Check check)

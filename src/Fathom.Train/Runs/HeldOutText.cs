@@ -17,7 +17,7 @@ internal sealed class HeldOutText
     /// <exception cref="RunException">it is missing, empty or not UTF-8</exception>
     public HeldOutText(string path, Tokenizer tokenizer, int begin)
     {
-        byte[] bytes = Read(path);
+        byte[] bytes = Encoding.UTF8.GetBytes(RunText.Read(path));
         int[] ids = tokenizer.Encode(bytes, recognizeAddedTokens: false);
         if (ids.Length < 2)
         {
@@ -46,19 +46,5 @@ internal sealed class HeldOutText
             nats += trainer.Evaluate(window) * window.Rows;
         }
         return nats / _targets / Math.Log(2) * _tokensPerByte;
-    }
-
-    private static byte[] Read(string path)
-    {
-        try
-        {
-            byte[] bytes = File.ReadAllBytes(path);
-            _ = new UTF8Encoding(false, throwOnInvalidBytes: true).GetCharCount(bytes);
-            return bytes;
-        }
-        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or DecoderFallbackException)
-        {
-            throw new RunException($"{path}: expected a held-out text in UTF-8, found: {problem.Message}", problem);
-        }
     }
 }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text;
 using Fathom.Checkpoints;
 using Fathom.Model;
 using Fathom.Text;
@@ -202,16 +201,7 @@ public sealed class TrainingRun : IDisposable
 
     private static IEnumerable<string> Documents(string path)
     {
-        string text;
-        try
-        {
-            text = new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(File.ReadAllBytes(path));
-        }
-        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or DecoderFallbackException)
-        {
-            throw new RunException($"{path}: expected a text in UTF-8 to train on, found: {problem.Message}", problem);
-        }
-        string[] documents = text.Split(Data.Corpus.CorpusBuilder.RunSeparator, StringSplitOptions.RemoveEmptyEntries);
+        string[] documents = RunText.Read(path).Split(Data.Corpus.CorpusBuilder.RunSeparator, StringSplitOptions.RemoveEmptyEntries);
         return documents.Length > 0 ? documents : throw new RunException($"{path}: expected a text to train on, found an empty file.");
     }
 
