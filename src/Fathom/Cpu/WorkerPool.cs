@@ -18,8 +18,8 @@ internal interface IRangeJob
 /// </summary>
 internal sealed class WorkerPool : IDisposable
 {
-    // About 50 µs of 0.2 µs each: longer than the gap between two operations of a forward pass, shorter than a scheduler's time slice.
-    private const int SpinsBeforeParking = 250;
+    // About 200 µs: longer than most gaps between shared operations of a small model, shorter than a scheduler's time slice.
+    private const int SpinsBeforeParking = 1_000;
 
     // The door's state: how many workers are inside, or that nobody may enter any more.
     private const int Closed = int.MinValue;
