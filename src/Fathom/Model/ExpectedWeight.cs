@@ -37,10 +37,10 @@ public enum WeightRole
 public sealed record ExpectedWeight(WeightKey Key, string Name, WeightRole Role, int Rows, int Columns, bool IsVector)
 {
     /// <summary>Side of an FP8 weight's square scale block.</summary>
-    public const int Fp8Block = 128;
+    public const int Fp8Block = PanelLayout.Fp8Block;
 
     /// <summary>Columns that share a scale in an FP4 weight.</summary>
-    public const int Fp4Block = 32;
+    public const int Fp4Block = PanelLayout.Fp4Block;
 
     /// <summary>Number of elements.</summary>
     public long Count => (long)Rows * Columns;

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using Fathom.Formats;
 
 namespace Fathom.Cpu.Kernels;
 
@@ -16,7 +17,7 @@ internal static class Bf16Rows
         }
         for (; i < x.Length; i++)
         {
-            y[i] = BitConverter.UInt32BitsToSingle((uint)x[i] << 16);
+            y[i] = Bf16.ToSingle(x[i]);
         }
     }
 
@@ -32,7 +33,7 @@ internal static class Bf16Rows
         }
         for (; i < x.Length; i++)
         {
-            x[i] = BitConverter.UInt32BitsToSingle((uint)Narrow(x[i]) << 16);
+            x[i] = Bf16.Round(x[i]);
         }
     }
 
@@ -41,13 +42,7 @@ internal static class Bf16Rows
     {
         for (int i = 0; i < x.Length; i++)
         {
-            y[i] = Narrow(x[i]);
+            y[i] = Bf16.FromSingle(x[i]);
         }
-    }
-
-    private static ushort Narrow(float x)
-    {
-        uint bits = BitConverter.SingleToUInt32Bits(x);
-        return (ushort)(unchecked(bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
     }
 }
