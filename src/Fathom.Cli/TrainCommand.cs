@@ -61,9 +61,10 @@ internal static class TrainCommand
         Train.StepStatistics s = progress.Statistics;
         TimeSpan left = TimeSpan.FromSeconds((progress.Steps - s.Step) * s.Elapsed.TotalSeconds);
         string heldOut = progress.HeldOutBitsPerByte is { } bits ? string.Create(CultureInfo.InvariantCulture, $", held out {bits:F3} bits per byte") : "";
+        string answers = s.AnswerLoss is { } loss ? string.Create(CultureInfo.InvariantCulture, $", answers {loss:F3}") : "";
         string recall = string.Join(' ', s.IndexerRecall.Where(value => value is not null).Select(value => (value ?? 0).ToString("F2", CultureInfo.InvariantCulture)));
         Console.Error.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"step {s.Step} of {progress.Steps}, loss {s.Loss:F4}{heldOut}, recall {recall}, {s.TokensPerSecond:N0} tokens/s, {left:d\\.hh\\:mm} left"));
+            $"step {s.Step} of {progress.Steps}, loss {s.Loss:F4}{answers}{heldOut}, recall {recall}, {s.TokensPerSecond:N0} tokens/s, {left:d\\.hh\\:mm} left"));
     }
 }

@@ -9,6 +9,12 @@ public sealed record StepStatistics
     /// <summary>Cross-entropy in nats per target before the update.</summary>
     public required double Loss { get; init; }
 
+    /// <summary>That of targets that are no answers; null if there are none.</summary>
+    public required double? TextLoss { get; init; }
+
+    /// <summary>That of answers to tasks; null if there are none.</summary>
+    public required double? AnswerLoss { get; init; }
+
     /// <summary>That of the MTP block.</summary>
     public required double MtpLoss { get; init; }
 

@@ -105,7 +105,7 @@ public sealed class Trainer : IDisposable
         long start = Stopwatch.GetTimestamp();
         _parameters.ClearGradients();
         var steps = new Step[batches.Length];
-        double loss = 0, mtp = 0;
+        var losses = new StepLosses[batches.Length];
         int tokens = 0;
         for (int i = 0; i < batches.Length; i++)
         {
@@ -114,17 +114,15 @@ public sealed class Trainer : IDisposable
             {
                 RecallEntries = Steps % _options.RecallEvery == 0 ? _options.RecallEntries : 0, AttendToAll = _options.AttendToAll,
             };
-            StepLosses losses = _transformer.Forward(steps[i]);
+            losses[i] = _transformer.Forward(steps[i]);
             _tape.Backward();
-            loss += losses.CrossEntropy / batches.Length;
-            mtp += losses.Mtp / batches.Length;
             tokens += batches[i].Rows;
         }
         float rate = _options.Schedule.RateAt(Steps);
         (double trunk, double indexers) = Update(rate, steps);
         Steps++;
         Tokens += tokens;
-        return Statistics(steps, loss, mtp, tokens) with
+        return Statistics(steps, losses, tokens) with
         {
             Rate = rate, TrunkNorm = trunk, IndexerNorm = indexers, Elapsed = Stopwatch.GetElapsedTime(start),
         };
@@ -159,7 +157,7 @@ public sealed class Trainer : IDisposable
     /// <summary>Stops the threads.</summary>
     public void Dispose() => _pool.Dispose();
 
-    private LossWeights Weights(float each) => new(each, each * _options.MtpWeight, each * _options.BalanceWeight, each);
+    private LossWeights Weights(float each) => new(each, Steps < _options.MtpFrom ? 0 : each * _options.MtpWeight, each * _options.BalanceWeight, each);
 
     private (double Trunk, double Indexers) Update(float rate, Step[] steps)
     {
@@ -178,8 +176,12 @@ public sealed class Trainer : IDisposable
         return (trunk, indexers);
     }
 
-    private float Factor(Parameter p) => (p.OfIndexer ? _options.IndexerRate : _options.TrunkRate)
-        * (p.Weight.Key.Part == WeightPart.Head ? _options.HeadRate : Muon.Trains(p.Weight) || p.Weight.Key.Part == WeightPart.Embedding ? 1 : _options.SmallRate);
+    private float Factor(Parameter p) => p.Weight.Key.Layer >= Config.LayerCount && Steps < _options.MtpFrom ? 0 : (p.OfIndexer ? _options.IndexerRate : _options.TrunkRate) * p.Weight.Key.Part switch
+        {
+            WeightPart.Embedding => _options.EmbeddingRate,
+            WeightPart.Head => _options.HeadRate,
+            _ => Muon.Trains(p.Weight) ? 1 : _options.SmallRate,
+        };
 
     // b_i += speed · sign(mean load − load_i).
     private void MoveRouterBiases(Step[] steps)
@@ -196,14 +198,16 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    private StepStatistics Statistics(Step[] steps, double loss, double mtp, int tokens)
+    private StepStatistics Statistics(Step[] steps, StepLosses[] losses, int tokens)
     {
         int layers = steps[0].ExpertLoad.Length;
         return new StepStatistics
         {
             Step = Steps,
-            Loss = loss,
-            MtpLoss = mtp,
+            Loss = losses.Average(each => each.CrossEntropy),
+            TextLoss = losses.Average(each => each.Text),
+            AnswerLoss = losses.Average(each => each.Answers),
+            MtpLoss = losses.Average(each => each.Mtp),
             Tokens = tokens,
             Elapsed = default,
             Rate = 0,

@@ -17,6 +17,9 @@ public sealed record TrainerOptions
     /// <summary>λ of both optimisers.</summary>
     public float WeightDecay { get; init; } = 0.1f;
 
+    /// <summary>Factor on the rate of the embedding, whose weights are larger than a matrix's.</summary>
+    public float EmbeddingRate { get; init; } = 1;
+
     /// <summary>Factor on the rate of the head.</summary>
     public float HeadRate { get; init; } = 1;
 
@@ -37,6 +40,9 @@ public sealed record TrainerOptions
 
     /// <summary>Weight of the MTP block's loss; 0 leaves the block out.</summary>
     public float MtpWeight { get; init; } = 0.3f;
+
+    /// <summary>The step from which the MTP block is trained.</summary>
+    public long MtpFrom { get; init; }
 
     /// <summary>Weight of the sequence balance loss.</summary>
     public float BalanceWeight { get; init; } = 1e-4f;

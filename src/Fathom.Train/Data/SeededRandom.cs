@@ -24,6 +24,9 @@ public sealed class SeededRandom
         return (int)Math.BigMul(NextBits(), (ulong)count, out _);
     }
 
+    /// <summary>A number from 0 to below 1.</summary>
+    public double NextShare() => Math.ScaleB(NextBits() >> 11, -53);
+
     /// <summary>One of them.</summary>
     public T Pick<T>(IReadOnlyList<T> items)
     {

@@ -2,8 +2,8 @@ namespace Fathom.Train.Data;
 
 /// <summary>Tokens that attend to each other and to nothing else, with what each row is to predict.</summary>
 /// <param name="Tokens">ids, BOS first</param> <param name="Targets">as many; <see cref="NoTarget"/> for a row without loss</param>
-/// <param name="Source">name of the source it was drawn from</param>
-public sealed record TrainingSample(int[] Tokens, int[] Targets, string Source)
+/// <param name="Source">name of the source it was drawn from</param> <param name="IsTask">whether the targets are answers to a task</param>
+public sealed record TrainingSample(int[] Tokens, int[] Targets, string Source, bool IsTask = false)
 {
     /// <summary>The target of a row without loss.</summary>
     public const int NoTarget = -1;

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using Fathom.Model;
 using Fathom.Train.Autograd;
 
@@ -7,6 +8,8 @@ namespace Fathom.Train.Model;
 internal static class InitialWeights
 {
     private const float HyperConnectionScale = 0.01f;
+    private const float HeadScale = 1f;
+    private const float EmbeddingDeviation = 0.1f;
 
     /// <param name="p">filled</param> <param name="seed">of all draws</param>
     /// <param name="deviation">of matrices; null for 1 / √(inputs), and 1 for the embedding</param>
@@ -25,6 +28,19 @@ internal static class InitialWeights
                 Fill(p[weight.Key.Part, weight.Key.Layer, weight.Key.Expert], deviation, random);
             }
         }
+        Tie(p, deviation);
+        if (deviation is null && Environment.GetEnvironmentVariable("NOLOOK") is null)
+        {
+            InitialCircuits.Fill(p);
+        }
+    }
+
+    // The head begins as the embedding, scaled to a matrix's deviation: what attention copies is then a word from the first step on, not
+    // something that thousands of rows must learn to read one by one.
+    private static void Tie(Parameters p, float? deviation)
+    {
+        Parameter embedding = p[WeightPart.Embedding], head = p[WeightPart.Head];
+        TensorPrimitives.Multiply(embedding.Value.Span, deviation is null ? HeadScale / (MathF.Sqrt(head.Columns) * EmbeddingDeviation) : 1, head.Value.Span);
     }
 
     private static void Fill(Parameter parameter, float? deviation, Random random)
@@ -36,6 +52,9 @@ internal static class InitialWeights
                 or WeightPart.CompressorPositionBias or WeightPart.IndexCompressorPositionBias:
                 values.Clear();
                 break;
+            case WeightPart.OutputUp or WeightPart.ExpertDown or WeightPart.SharedDown when deviation is null:
+                values.Clear();                     // a block that adds nothing at first lets the first gradients say what it should add
+                break;
             case WeightPart.HcAttentionScale or WeightPart.HcExpertsScale or WeightPart.HcHeadScale:
                 values.Fill(HyperConnectionScale);
                 break;
@@ -43,10 +62,11 @@ internal static class InitialWeights
                 values.Fill(1);
                 break;
             default:
-                float each = deviation ?? (parameter.Weight.Key.Part == WeightPart.Embedding ? 1 : 1 / MathF.Sqrt(parameter.Columns));
+                float mean = deviation is null && parameter.Weight.Key.Part == WeightPart.Embedding ? InitialCircuits.SharedShare * EmbeddingDeviation : 0;
+                float each = deviation ?? (parameter.Weight.Key.Part == WeightPart.Embedding ? EmbeddingDeviation : 1 / MathF.Sqrt(parameter.Columns));
                 for (int i = 0; i < values.Length; i++)
                 {
-                    values[i] = each * Normal(random);
+                    values[i] = mean + (each * Normal(random));
                 }
                 break;
         }

@@ -28,7 +28,7 @@ internal sealed class Step
         _config = config;
         _compressFrequencies = RopeFrequencies.Compressed(config);
         _windowAngles = Rope.Angles(tape, batch.Positions, RopeFrequencies.Plain(config));
-        _compressAngles = Rope.Angles(tape, batch.Positions, _compressFrequencies);
+        _compressAngles = Rope.Angles(tape, batch.FarPositions, _compressFrequencies);
         ExpertLoad = new int[config.CompressRatios.Count][];
         IndexerDivergence = new double[config.CompressRatios.Count];
         Recall = new double?[config.CompressRatios.Count];
@@ -80,7 +80,7 @@ internal sealed class Step
             var positions = new int[windows.Length];
             for (int e = 0; e < windows.Length; e++)
             {
-                positions[e] = Batch.Positions[windows[e].FirstRow];
+                positions[e] = Batch.FarPositions[windows[e].FirstRow];
             }
             _entryAngles[plan.Ratio] = angles = Rope.Angles(Tape, positions, _compressFrequencies);
         }

@@ -6,7 +6,8 @@ namespace Fathom.Train.Model;
 
 /// <summary>The losses of a step, in nats, none of them weighed.</summary>
 /// <param name="CrossEntropy">mean over rows with a target</param> <param name="Mtp">the same of the MTP block</param>
-internal readonly record struct StepLosses(double CrossEntropy, double Mtp);
+/// <param name="Text">mean over targets that are no answers, null if there are none</param> <param name="Answers">mean over answers, null if there are none</param>
+internal readonly record struct StepLosses(double CrossEntropy, double Mtp, double? Text, double? Answers);
 
 /// <summary>The forward pass on the tape, in the order of the engine's. Read on in <see cref="Block"/>.</summary>
 internal sealed class Transformer
@@ -31,12 +32,13 @@ internal sealed class Transformer
     public StepLosses Forward(Step step)
     {
         Variable streams = Streams(step);
-        double main = Loss(step, streams, (-1, step.Batch.Targets.ToArray()), step.Weights.Main);
+        StepLosses main = Loss(step, streams, (-1, step.Batch.Targets.ToArray()), step.Weights.Main);
         if (_mtp is null || step.Weights.Mtp == 0)
         {
-            return new StepLosses(main, 0);
+            return main;
         }
-        return new StepLosses(main, Loss(step, _mtp.Forward(step, streams), (_config.LayerCount, MultiTokenPrediction.Targets(step.Batch)), step.Weights.Mtp));
+        StepLosses mtp = Loss(step, _mtp.Forward(step, streams), (_config.LayerCount, MultiTokenPrediction.Targets(step.Batch)), step.Weights.Mtp);
+        return main with { Mtp = mtp.CrossEntropy };
     }
 
     /// <summary>The logits of every row, (T, vocabulary).</summary>
@@ -53,15 +55,19 @@ internal sealed class Transformer
         return streams;
     }
 
-    private double Loss(Step step, Variable streams, (int Layer, int[] Targets) head, float weight)
+    private StepLosses Loss(Step step, Variable streams, (int Layer, int[] Targets) head, float weight)
     {
         int[] wanted = [.. Enumerable.Range(0, head.Targets.Length).Where(t => head.Targets[t] != PackedBatch.NoTarget)];
+        var targets = new TargetGroups(step.Batch, head.Targets);
+        float[] factors = targets.Factors(weight);
         if (wanted.Length < FewTargets * head.Targets.Length)
         {
             streams = GatherRows.Apply(step.Tape, streams, wanted);
             head.Targets = [.. wanted.Select(t => head.Targets[t])];
+            targets = targets.Of(wanted);
+            factors = [.. wanted.Select(t => factors[t])];
         }
         Variable logits = Output.Forward(step.Tape, _config, streams, _p, head.Layer, step.Streams);
-        return CrossEntropy.Apply(step.Tape, logits, head.Targets, weight);
+        return targets.Losses(CrossEntropy.Apply(step.Tape, logits, head.Targets, factors).Span);
     }
 }

@@ -12,6 +12,7 @@ internal sealed class Muon
 {
     private const float Momentum = 0.95f;
     private const float UpdateRms = 0.18f;
+    private const float LeastSquare = 1e-30f;
 
     private readonly (Parameter Parameter, int First, int Rows)[] _matrices;
     private readonly Memory<float>[] _momenta;
@@ -35,6 +36,11 @@ internal sealed class Muon
     public void Update(Tape tape, Func<Parameter, float> rate, float decay) => tape.ParallelLarge(_matrices.Length, (i, worker) =>
     {
         (Parameter parameter, int first, int rows) = _matrices[i];
+        float eta = rate(parameter);
+        if (eta == 0)
+        {
+            return;                                 // at rest: its gradients say nothing yet, and directions are dear
+        }
         int columns = parameter.Columns, count = rows * columns;
         Span<float> scratch = tape.Scratch(worker, NewtonSchulz.ScratchFloats(rows, columns) + count), update = scratch[..count];
         Span<float> momentum = _momenta[i].Span, gradient = parameter.Gradient.Span.Slice(first * columns, count);
@@ -42,11 +48,10 @@ internal sealed class Muon
         Rows.Add(gradient, momentum);
         gradient.CopyTo(update);
         Rows.AddScaled(momentum, Momentum, update);
-        float eta = rate(parameter);
         Span<float> weights = parameter.Value.Span.Slice(first * columns, count);
         Rows.Scale(weights, 1 - (eta * decay), weights);
-        // A matrix without any gradient yet has no direction.
-        if (Rows.Dot(update, update) > 0)
+        // A matrix without any gradient yet has no direction, nor has one whose squares have lost their digits.
+        if (Rows.Dot(update, update) > LeastSquare)
         {
             NewtonSchulz.Run(update, rows, columns, scratch[count..]);
             Rows.AddScaled(update, -eta * UpdateRms * MathF.Sqrt(Math.Max(rows, columns)), weights);

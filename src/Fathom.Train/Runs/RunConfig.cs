@@ -12,7 +12,8 @@ public sealed record StageConfig(long Steps, int Length);
 /// <param name="Weight">share of the rows; 1 trains on nothing else</param>
 /// <param name="Kinds">names of task kinds</param>
 /// <param name="MinLength">shortest samples that hold tasks</param>
-public sealed record TasksConfig(double Weight, IReadOnlyList<string> Kinds, int MinLength);
+/// <param name="LossShare">share of the answers in the loss; null to count them like other targets, of which there are far more</param>
+public sealed record TasksConfig(double Weight, IReadOnlyList<string> Kinds, int MinLength, double? LossShare = null);
 
 /// <summary>The file of <c>fathom train --config</c>: everything that decides a run. Paths are relative to the file.</summary>
 public sealed record RunConfig
@@ -56,6 +57,9 @@ public sealed record RunConfig
     /// <summary>λ of both optimisers.</summary>
     public float WeightDecay { get; init; } = 0.1f;
 
+    /// <summary>Factor on the rate of the embedding, whose weights are larger than a matrix's.</summary>
+    public float EmbeddingRate { get; init; } = 1;
+
     /// <summary>Factor on the rate of the head.</summary>
     public float HeadRate { get; init; } = 1;
 
@@ -71,8 +75,11 @@ public sealed record RunConfig
     /// <summary>What is kept of the averaged weights in a step; 0 for no average.</summary>
     public float AverageDecay { get; init; }
 
-    /// <summary>Samples begin at random multiples of 128 up to this position.</summary>
-    public int PositionOffset { get; init; }
+    /// <summary>Tasks are spread over this many positions by gaps in front of random places; 0 for none. Attention knows distances only: text needs none.</summary>
+    public int PositionReach { get; init; }
+
+    /// <summary>The step from which the MTP block is trained.</summary>
+    public long MtpFrom { get; init; }
 
     /// <summary>Entries whose share of attention's mass is logged as the indexers' recall.</summary>
     public int RecallEntries { get; init; } = 64;
@@ -122,8 +129,10 @@ public sealed record RunConfig
         Require(WarmupSteps + DecaySteps <= Steps, "warmupSteps + decaySteps", $"at most the {Steps} steps", WarmupSteps + DecaySteps);
         Require(PeakRate > 0, "peakRate", "more than 0", PeakRate);
         Require(EvaluateEvery > 0, "evaluateEvery", "at least 1", EvaluateEvery);
-        Require(PositionOffset >= 0, "positionOffset", "at least 0", PositionOffset);
+        Require(PositionReach >= 0, "positionReach", "at least 0", PositionReach);
+        Require(MtpFrom >= 0, "mtpFrom", "at least 0", MtpFrom);
         Require(Tasks is null || Tasks.Weight is > 0 and <= 1, "tasks.weight", "above 0 and at most 1", Tasks?.Weight ?? 0);
+        Require(Tasks?.LossShare is null or (> 0 and < 1), "tasks.lossShare", "between 0 and 1", Tasks?.LossShare ?? 0);
         return this;
     }
 }

@@ -6,7 +6,7 @@ namespace Fathom.Train.Runs;
 /// <summary>A run's figures as CSV, a line for each step, and its curves as a picture. A resumed run drops the lines beyond its state.</summary>
 internal sealed class RunLog : IDisposable
 {
-    private const string Header = "step,loss,mtpLoss,rate,tokensPerSecond,trunkNorm,indexerNorm,heldOutBitsPerByte,recall,divergence,leastLoad,mostLoad";
+    private const string Header = "step,loss,textLoss,answerLoss,mtpLoss,rate,tokensPerSecond,trunkNorm,indexerNorm,heldOutBitsPerByte,recall,divergence,leastLoad,mostLoad";
 
     private readonly RunFolder _folder;
     private readonly StreamWriter _writer;
@@ -23,7 +23,7 @@ internal sealed class RunLog : IDisposable
         {
             _writer.WriteLine(line);
             string[] cells = line.Split(',');
-            _points.Add((StepOf(line), Number(cells[1]), cells[7].Length == 0 ? null : Number(cells[7])));
+            _points.Add((StepOf(line), Number(cells[1]), cells[9].Length == 0 ? null : Number(cells[9])));
         }
     }
 
@@ -33,10 +33,10 @@ internal sealed class RunLog : IDisposable
         _points.Add((s.Step, s.Loss, heldOut));
         double[] shares = [.. s.ExpertShares.SelectMany(layer => layer.Select(share => share * layer.Count))];
         string recall = string.Join(' ', s.IndexerRecall.Where(value => value is not null).Select(value => Text(value ?? 0)));
-        string divergence = string.Join(' ', s.IndexerDivergence.Where((_, layer) => s.IndexerRecall[layer] is not null).Select(Text));
+        string divergence = string.Join(' ', s.IndexerDivergence.Where((_, layer) => s.IndexerRecall[layer] is not null).Select(value => Text(value)));
         _writer.WriteLine(string.Join(',',
-            s.Step.ToString(CultureInfo.InvariantCulture), Text(s.Loss), Text(s.MtpLoss), Text(s.Rate), Text(s.TokensPerSecond), Text(s.TrunkNorm),
-            Text(s.IndexerNorm), heldOut is { } value ? Text(value) : "", recall, divergence, Text(shares.DefaultIfEmpty().Min()), Text(shares.DefaultIfEmpty().Max())));
+            s.Step.ToString(CultureInfo.InvariantCulture), Text(s.Loss), Text(s.TextLoss), Text(s.AnswerLoss), Text(s.MtpLoss), Text(s.Rate), Text(s.TokensPerSecond), Text(s.TrunkNorm),
+            Text(s.IndexerNorm), Text(heldOut), recall, divergence, Text(shares.DefaultIfEmpty().Min()), Text(shares.DefaultIfEmpty().Max())));
     }
 
     /// <summary>Writes what is pending and draws the curves.</summary>
@@ -53,5 +53,5 @@ internal sealed class RunLog : IDisposable
 
     private static double Number(string cell) => double.Parse(cell, CultureInfo.InvariantCulture);
 
-    private static string Text(double value) => value.ToString("G6", CultureInfo.InvariantCulture);
+    private static string Text(double? value) => value?.ToString("G6", CultureInfo.InvariantCulture) ?? "";
 }

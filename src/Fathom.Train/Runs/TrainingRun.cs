@@ -22,7 +22,8 @@ public sealed class TrainingRun : IDisposable
 {
     // Chosen so that a crash costs little and the disk less: a state of 14 M parameters is about 170 MB.
     private static readonly TimeSpan s_betweenCheckpoints = TimeSpan.FromMinutes(5);
-    private const int OffsetGrid = 128;
+    private const int GapGrid = 128;
+    private const int GapsMax = 4;
 
     private readonly RunConfig _config;
     private readonly RunFolder _folder;
@@ -144,17 +145,29 @@ public sealed class TrainingRun : IDisposable
         Directory.Move(aside, _folder.ModelPath);
     }
 
-    // Offsets keep compression windows where the engine has them: at multiples of every ratio.
     private PackedBatch Pack(IReadOnlyList<TrainingSample> samples)
     {
-        var batch = new PackedBatch();
+        var batch = new PackedBatch { TaskShare = _config.Tasks?.LossShare };
         var random = new SeededRandom((ulong)_config.Seed, (ulong)_trainer.Steps);
         foreach (TrainingSample sample in samples)
         {
-            int offset = _config.PositionOffset < OffsetGrid ? 0 : random.Next((_config.PositionOffset / OffsetGrid) + 1) * OffsetGrid;
-            batch.Add(sample.Tokens, sample.Targets, offset);
+            batch.Add(sample.Tokens, sample.Targets, isTask: sample.IsTask, gaps: sample.IsTask ? Gaps(random, sample.Tokens.Length) : []);
         }
         return batch;
+    }
+
+    // At multiples of 128 tokens, so that no compressed entry has a gap inside. Sizes are spread evenly over their orders of magnitude; half
+    // of the samples have none.
+    private PositionGap[] Gaps(SeededRandom random, int length)
+    {
+        int places = (length - 1) / GapGrid, count = Math.Min(places, random.Next(2 * GapsMax) - GapsMax + 1);
+        if (_config.PositionReach <= GapGrid || count <= 0)
+        {
+            return [];
+        }
+        double magnitude = Math.Log((double)(_config.PositionReach - length) / count / GapGrid);
+        return [.. Enumerable.Range(0, count).Select(_ =>
+            new PositionGap(GapGrid * (1 + random.Next(places)), GapGrid * (int)Math.Exp(magnitude * random.NextShare())))];
     }
 
     private static TrainerOptions Options(RunConfig config, int threads) => new()
@@ -169,9 +182,11 @@ public sealed class TrainingRun : IDisposable
         },
         Seed = config.Seed,
         WeightDecay = config.WeightDecay,
+        EmbeddingRate = config.EmbeddingRate,
         HeadRate = config.HeadRate,
         SmallRate = config.SmallRate,
         MtpWeight = config.MtpWeight,
+        MtpFrom = config.MtpFrom,
         RouterBiasSpeed = config.RouterBiasSpeed,
         AverageDecay = config.AverageDecay,
         RecallEntries = config.RecallEntries,
@@ -193,7 +208,8 @@ public sealed class TrainingRun : IDisposable
                 : throw new RunException($"tasks.kinds: expected {string.Join(", ", Enum.GetNames<TaskKind>())}, found {name}.")).ToList();
             var hidden = new Prose(data, tokenizer);
             var source = new TaskSource(
-                "tasks", kinds, new RetrievalTask(tokenizer, hidden, Split.Training), new ContractTask(tokenizer, hidden, Split.Training));
+                "tasks", kinds, new RetrievalTask(tokenizer, hidden, Split.Training), new ContractTask(tokenizer, hidden, Split.Training),
+                new PairTask(tokenizer));
             sources.Add(new WeightedSource(source, tasks.Weight, tasks.MinLength));
         }
         return sources;

@@ -2,14 +2,14 @@ using System.Numerics.Tensors;
 
 namespace Fathom.Train.Autograd.Ops;
 
-/// <summary>The mean over rows with a target of −log softmax(z)_target, in nats.</summary>
-/// <remarks>dz = (softmax z − 1[target]) · factor / rows.</remarks>
+/// <summary>−log softmax(z)_target of every row with a target, in nats.</summary>
+/// <remarks>dz = (softmax z − 1[target]) · the row's factor.</remarks>
 internal static class CrossEntropy
 {
     /// <param name="tape">where to record</param> <param name="logits">(T, vocabulary)</param>
-    /// <param name="targets">(T), <see cref="PackedBatch.NoTarget"/> for a row without loss</param> <param name="factor">of the gradient</param>
-    /// <returns>the mean, without the factor; 0 if no row has a target</returns>
-    public static double Apply(Tape tape, Variable logits, int[] targets, float factor)
+    /// <param name="targets">(T), <see cref="PackedBatch.NoTarget"/> for a row without loss</param> <param name="factors">(T), of the gradients</param>
+    /// <returns>(T), without the factors; 0 for a row without a target</returns>
+    public static ReadOnlyMemory<float> Apply(Tape tape, Variable logits, int[] targets, float[] factors)
     {
         Memory<float> logSums = tape.Take(logits.Rows), losses = tape.TakeZeroed(logits.Rows);
         tape.Parallel(logits.Rows, 20 * logits.Columns, (first, end, worker) =>
@@ -28,18 +28,11 @@ internal static class CrossEntropy
                 }
             }
         });
-        double sum = 0;
-        int count = 0;
-        for (int t = 0; t < targets.Length; t++)
-        {
-            sum += losses.Span[t];
-            count += targets[t] == PackedBatch.NoTarget ? 0 : 1;
-        }
-        tape.Record(() => Backward(tape, logits, targets, logSums, count == 0 ? 0 : factor / count));
-        return count == 0 ? 0 : sum / count;
+        tape.Record(() => Backward(tape, logits, targets, logSums, factors));
+        return losses;
     }
 
-    private static void Backward(Tape tape, Variable logits, int[] targets, Memory<float> logSums, float each) =>
+    private static void Backward(Tape tape, Variable logits, int[] targets, Memory<float> logSums, float[] factors) =>
         tape.Parallel(logits.Rows, 20 * logits.Columns, (first, end, worker) =>
         {
             Span<float> scratch = tape.Scratch(worker, logits.Columns);
@@ -50,7 +43,7 @@ internal static class CrossEntropy
                     TensorPrimitives.Subtract(logits.Row(t), logSums.Span[t], scratch);
                     TensorPrimitives.Exp<float>(scratch, scratch);
                     scratch[targets[t]] -= 1;
-                    TensorPrimitives.MultiplyAdd(scratch, each, logits.GradientRow(t), logits.GradientRow(t));
+                    TensorPrimitives.MultiplyAdd(scratch, factors[t], logits.GradientRow(t), logits.GradientRow(t));
                 }
             }
         });

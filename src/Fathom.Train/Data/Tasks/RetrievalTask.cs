@@ -31,10 +31,11 @@ public sealed class RetrievalTask
     }
 
     /// <summary>A sequence of exactly <paramref name="length"/> tokens.</summary>
-    /// <param name="kind">any but contracts</param> <param name="seed">the same seed gives the same sample</param> <param name="length">at least 128</param>
+    /// <param name="kind">one with wordings, so neither contracts nor pairs</param> <param name="seed">the same seed gives the same sample</param> <param name="length">at least 128</param>
     public TaskSample Generate(TaskKind kind, ulong seed, int length)
     {
         ArgumentOutOfRangeException.ThrowIfEqual((int)kind, (int)TaskKind.Contracts);
+        ArgumentOutOfRangeException.ThrowIfEqual((int)kind, (int)TaskKind.Pairs);
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 128);
         var random = new SeededRandom(seed, (ulong)kind);
         var plan = new RetrievalPlan(random, kind, _split);
@@ -140,8 +141,8 @@ public sealed class RetrievalTask
 
 /// <summary>Task samples as a source for training: kinds in turn.</summary>
 /// <param name="name">for logs</param> <param name="kinds">which ones, repeated for more of them</param>
-/// <param name="retrieval">makes all kinds but contracts</param> <param name="contracts">makes those</param>
-public sealed class TaskSource(string name, IReadOnlyList<TaskKind> kinds, RetrievalTask retrieval, ContractTask contracts) : ISampleSource
+/// <param name="retrieval">makes the kinds in prose</param> <param name="contracts">makes contracts</param> <param name="pairs">makes bare pairs</param>
+public sealed class TaskSource(string name, IReadOnlyList<TaskKind> kinds, RetrievalTask retrieval, ContractTask contracts, PairTask pairs) : ISampleSource
 {
     /// <inheritdoc/>
     public string Name => name;
@@ -151,7 +152,12 @@ public sealed class TaskSource(string name, IReadOnlyList<TaskKind> kinds, Retri
     {
         ulong sample = SeededRandom.Mix(unchecked(seed + (ulong)drawn));
         TaskKind kind = kinds[(int)(sample % (ulong)kinds.Count)];
-        TaskSample task = kind == TaskKind.Contracts ? contracts.Generate(sample, length) : retrieval.Generate(kind, sample, length);
+        TaskSample task = kind switch
+        {
+            TaskKind.Contracts => contracts.Generate(sample, length),
+            TaskKind.Pairs => pairs.Generate(sample, length),
+            _ => retrieval.Generate(kind, sample, length),
+        };
         return [task.ToTraining($"{name}/{kind}")];
     }
 }

@@ -18,6 +18,9 @@ public enum TaskKind
     /// <summary>Bare pairs that come again.</summary>
     Induction,
 
+    /// <summary>Bare pairs of tokens, half of the sequence questions: the densest lesson in looking up what stood behind a key.</summary>
+    Pairs,
+
     /// <summary>Variables that stand for other variables.</summary>
     Variables,
 
@@ -43,6 +46,6 @@ public sealed record TaskSample(TaskKind Kind, int[] Tokens, bool[] LossMask, IR
         var targets = new int[Tokens.Length];
         for (int i = 0; i < targets.Length; i++)
             targets[i] = i + 1 < Tokens.Length && LossMask[i + 1] ? Tokens[i + 1] : TrainingSample.NoTarget;
-        return new TrainingSample(Tokens, targets, source);
+        return new TrainingSample(Tokens, targets, source, IsTask: true);
     }
 }

@@ -1,0 +1,122 @@
+using Fathom.Prompts;
+using Fathom.Text;
+
+namespace Fathom.Train.Data.Tasks;
+
+/// <summary>
+/// Pairs of a key of one to three random tokens and a group of three digits; then the keys again and again in other orders, each with its answer.
+/// There is nothing else in the sequence: a fifth to a half of its tokens are answers, where prose has one in a hundred. Sequences with few pairs,
+/// which are easy, are as frequent as those with many. Immutable; safe from any thread.
+/// </summary>
+public sealed class PairTask
+{
+    private const int KeyTokensMax = 3;
+    private const int Groups = 1000;
+    private const int PairsMin = 2;
+
+    private readonly Tokenizer _tokenizer;
+    private readonly int _begin;
+    private readonly int _blank;
+    private readonly int[] _words;
+    private readonly int[] _values;
+
+    /// <param name="tokenizer">with BOS, the blank and all groups of three digits</param>
+    /// <exception cref="ArgumentException">The tokenizer lacks one of them.</exception>
+    public PairTask(Tokenizer tokenizer)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        _tokenizer = tokenizer;
+        _begin = Id(ProtocolTokens.BeginOfSentence);
+        _blank = Id(" ");
+        _values = [.. Enumerable.Range(0, Groups).Select(value => Id(value.ToString("D3", System.Globalization.CultureInfo.InvariantCulture)))];
+        // Keys are blanks and letters only: every kind of task has values of digits, and a cut through a letter's bytes is no text.
+        _words = [.. Enumerable.Range(0, tokenizer.VocabularySize).Where(id => !tokenizer.IsAdded(id) && tokenizer.TokenBytes(id) is [_, ..] bytes && IsWord(bytes))];
+    }
+
+    /// <summary>A sequence of exactly <paramref name="length"/> tokens, prose-free; BOS tokens fill what no pair fits into.</summary>
+    /// <param name="seed">the same seed gives the same sample</param> <param name="length">at least 16</param>
+    public TaskSample Generate(ulong seed, int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(length, 16);
+        var random = new SeededRandom(seed, (ulong)TaskKind.Pairs);
+        int keyTokens = 1 + random.Next(KeyTokensMax);
+        bool blank = random.Next(2) == 0;
+        int each = keyTokens + (blank ? 2 : 1), most = Math.Min((length - 1) / each / 2, _words.Length / 2);
+        int pairs = (int)(PairsMin * Math.Pow((double)most / PairsMin, random.NextShare()));
+        int[][] keys = Keys(random, pairs, keyTokens);
+        int[] values = [.. keys.Select(_ => random.Pick(_values))];
+        var tokens = new List<int>(length) { _begin };
+        int[] places = Write(tokens, keys, values, blank, [.. Enumerable.Range(0, pairs)]);
+        int[] order = [.. Enumerable.Range(0, pairs)];
+        var asked = new List<TaskQuery>();
+        var mask = new bool[length];
+        while (tokens.Count + each <= length)
+        {
+            random.Shuffle(order.AsSpan());
+            int[] round = [.. order.Take((length - tokens.Count) / each)];
+            int[] answers = Write(tokens, keys, values, blank, round);
+            for (int i = 0; i < round.Length; i++)
+            {
+                int pair = round[i];
+                mask[answers[i]] = true;
+                asked.Add(new TaskQuery(
+                    _tokenizer.Decode(keys[pair]), _tokenizer.Decode([values[pair]]), new TokenSpan(answers[i], 1), [new TokenSpan(places[pair], 1)],
+                    places[pair] / (double)(length - 1)));
+            }
+        }
+        while (tokens.Count < length)
+        {
+            tokens.Add(_begin);
+        }
+        return new TaskSample(TaskKind.Pairs, [.. tokens], mask, asked, [.. keys.Select(key => _tokenizer.Decode(key))]);
+    }
+
+    /// <summary>Random keys whose texts differ.</summary>
+    private int[][] Keys(SeededRandom random, int count, int keyTokens)
+    {
+        var keys = new List<int[]>();
+        var texts = new HashSet<string>();
+        while (keys.Count < count)
+        {
+            int[] key = [.. Enumerable.Range(0, keyTokens).Select(_ => random.Pick(_words))];
+            if (texts.Add(_tokenizer.Decode(key)))
+            {
+                keys.Add(key);
+            }
+        }
+        return [.. keys];
+    }
+
+    /// <summary>Appends pairs; returns the places of their values.</summary>
+    private int[] Write(List<int> tokens, int[][] keys, int[] values, bool blank, int[] order)
+    {
+        var places = new int[order.Length];
+        for (int i = 0; i < order.Length; i++)
+        {
+            tokens.AddRange(keys[order[i]]);
+            if (blank)
+            {
+                tokens.Add(_blank);
+            }
+            places[i] = tokens.Count;
+            tokens.Add(values[order[i]]);
+        }
+        return places;
+    }
+
+    private int Id(string text) => _tokenizer.TryGetId(text, out int id)
+        ? id
+        : throw new ArgumentException($"The tokenizer has no token '{text}', which pairs are made of. Train one with all groups of three digits.", nameof(text));
+
+    private static bool IsWord(ReadOnlySpan<byte> bytes)
+    {
+        foreach (byte b in bytes[(bytes[0] == ' ' ? 1 : 0)..])
+        {
+            if (!char.IsAsciiLetter((char)b))
+            {
+                return false;
+            }
+        }
+        return bytes is not [(byte)' '];
+    }
+}
