@@ -11,6 +11,7 @@ internal static class EvalCommand
     public static Command Create() => new CommandWithExample("eval", "Measures how good a model is.", "fathom eval lm --text heldout.txt")
     {
         LanguageModelling(),
+        EvalNeedleCommand.Create(),
     };
 
     private static CommandWithExample LanguageModelling()
