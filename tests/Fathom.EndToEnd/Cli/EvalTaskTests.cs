@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Fathom.EndToEnd.Cli;
 
-/// <summary><c>fathom eval needle</c> with the bundled model, which cannot find anything.</summary>
+/// <summary><c>fathom eval needle</c> and <c>qa</c> with the bundled model, which cannot find anything.</summary>
 public class EvalTaskTests
 {
     [Fact]
@@ -53,4 +53,29 @@ public class EvalTaskTests
     [InlineData("--window-only", "--indexer", "recent")]
     public async Task Needle_refuses_wrong_usage(params string[] wrong) =>
         Assert.Equal(2, (await FathomProcess.RunAsync(["eval", "needle", .. wrong])).ExitCode);
+
+    [Fact]
+    public async Task Qa_asks_free_and_constrained()
+    {
+        FathomProcess eval = await FathomProcess.RunAsync("eval", "qa", "--context", "512", "--samples", "1", "--json", "--quiet");
+        Assert.Equal((0, ""), (eval.ExitCode, eval.Error));
+        using JsonDocument json = JsonDocument.Parse(eval.Output);
+        JsonElement free = json.RootElement.GetProperty("free"), constrained = json.RootElement.GetProperty("constrained");
+        Assert.Equal(free.GetProperty("exactMatch").GetProperty("share").GetDouble(), json.RootElement.GetProperty("exactMatch").GetDouble());
+        Assert.Equal(free.GetProperty("quoted").GetProperty("share").GetDouble(), json.RootElement.GetProperty("quoted").GetDouble());
+        Assert.Equal(1, constrained.GetProperty("quoted").GetProperty("share").GetDouble());
+        Assert.InRange(free.GetProperty("n").GetInt32(), 1, 16);
+        Assert.InRange(free.GetProperty("exactMatch").GetProperty("confidence").GetProperty("high").GetDouble(), 0.01, 1);
+    }
+
+    [Fact]
+    public async Task Qa_asks_one_way_where_told_to()
+    {
+        FathomProcess free = await FathomProcess.RunAsync("eval", "qa", "--context", "512", "--samples", "1", "--free-only");
+        Assert.Equal(0, free.ExitCode);
+        Assert.Contains("free", free.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("constrained", free.Output, StringComparison.Ordinal);
+        Assert.Equal(2, (await FathomProcess.RunAsync("eval", "qa", "--free-only", "--constrained")).ExitCode);
+        Assert.Equal(2, (await FathomProcess.RunAsync("eval", "qa", "--context", "100")).ExitCode);
+    }
 }
