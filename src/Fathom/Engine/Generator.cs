@@ -65,17 +65,20 @@ public sealed class Generator : IDisposable
         }
         _device = device;
         _transformer = model.Transformer;
-        try
-        {
-            _sequence = _transformer.NewSequence();
-        }
-        catch (OutOfMemoryException e)
-        {
-            throw TooLarge(e);
-        }
+        _sequence = Made(_transformer.NewSequence);
         _batch = new Batch(_transformer.MaxRows);
         _logits = new float[model.Config.VocabularySize];
         Context = context;
+    }
+
+    private Generator(Generator past)
+    {
+        _device = past._device;
+        _transformer = past._transformer;
+        _sequence = Made(past._sequence.Fork);
+        _batch = new Batch(_transformer.MaxRows);
+        _logits = [.. past._logits];
+        Context = past.Context;
     }
 
     /// <summary>Tokens the sequence may hold.</summary>
@@ -141,6 +144,13 @@ public sealed class Generator : IDisposable
         return Continue(sampler, endToken, maxTokens, cancellation);
     }
 
+    /// <summary>
+    /// An independent sequence with the same past, ready to read or generate, with counts of its own. Memory of long pasts is shared; either
+    /// may be disposed first.
+    /// </summary>
+    /// <exception cref="RequestException">the machine has too little memory</exception>
+    public Generator Fork() => new(this);
+
     /// <summary>Frees the sequence's memory.</summary>
     public void Dispose() => _sequence.Dispose();
 
@@ -183,6 +193,18 @@ public sealed class Generator : IDisposable
         {
             Tensor logits = _transformer.Forward(_batch);
             _device.Download(logits, MemoryMarshal.AsBytes(_logits.AsSpan()));
+        }
+        catch (OutOfMemoryException e)
+        {
+            throw TooLarge(e);
+        }
+    }
+
+    private static SequenceCache Made(Func<SequenceCache> make)
+    {
+        try
+        {
+            return make();
         }
         catch (OutOfMemoryException e)
         {

@@ -34,6 +34,46 @@ public class EvalCommandTests
         Assert.Equal(2, (await FathomProcess.RunAsync("eval", "lm")).ExitCode);
     }
 
+    [Fact]
+    public async Task Sums_windows_and_texts_and_compares_with_models_without_a_network()
+    {
+        using var folder = new TempFiles();
+        string one = folder.Write(Verse), two = folder.Write(Verse + " And all went to be taxed."), training = folder.Write(string.Concat(Enumerable.Repeat(Verse + "\n", 50)));
+        FathomProcess eval = await FathomProcess.RunAsync(
+            "eval", "lm", "--text", one, "--text", two, "--windows", "16", "--baselines", training, "--json", "--quiet");
+        Assert.Equal((0, ""), (eval.ExitCode, eval.Error));
+        using JsonDocument json = JsonDocument.Parse(eval.Output);
+        JsonElement root = json.RootElement;
+        Assert.Equal(16, root.GetProperty("windows").GetInt32());
+        JsonElement[] texts = [.. root.GetProperty("texts").EnumerateArray()];
+        Assert.Equal([one, two], texts.Select(text => text.GetProperty("text").GetString()));
+        Assert.Equal(root.GetProperty("bytes").GetInt32(), texts.Sum(text => text.GetProperty("bytes").GetInt32()));
+        Assert.Equal(
+            root.GetProperty("bitsPerByte").GetDouble() * root.GetProperty("bytes").GetInt32(),
+            texts.Sum(text => text.GetProperty("bitsPerByte").GetDouble() * text.GetProperty("bytes").GetInt32()), 6);
+        using JsonDocument whole = await Eval(Verse);
+        Assert.True(texts[0].GetProperty("bitsPerByte").GetDouble() > whole.RootElement.GetProperty("bitsPerByte").GetDouble(), "windows forget");
+        JsonElement baselines = root.GetProperty("baselines");
+        Assert.InRange(baselines.GetProperty("ngram").GetDouble(), 0.01, 4);
+        Assert.InRange(baselines.GetProperty("compressed").GetDouble(), 0, 4);
+        Assert.NotEmpty(baselines.GetProperty("compressor").GetString()!);
+    }
+
+    private sealed class TempFiles : IDisposable
+    {
+        private readonly string _root = Directory.CreateTempSubdirectory("fathom-eval").FullName;
+        private int _count;
+
+        public string Write(string text)
+        {
+            string path = Path.Combine(_root, $"{_count++}.txt");
+            File.WriteAllText(path, text);
+            return path;
+        }
+
+        public void Dispose() => Directory.Delete(_root, recursive: true);
+    }
+
     private static async Task<double> BitsPerByte(string text)
     {
         using JsonDocument json = await Eval(text);

@@ -55,6 +55,19 @@ public sealed class GeneratorTests : IDisposable
     }
 
     [Fact]
+    public void A_fork_goes_on_alone_and_outlives_its_past()
+    {
+        Generator past = Sequence();
+        Read(past, s_prompt);
+        using Generator fork = past.Fork();
+        Assert.Equal(past.Tokens.ToArray(), fork.Tokens.ToArray());
+        Token[] expected = Generate(past, 12);
+        past.Dispose();
+        Assert.Equal((s_prompt.Length, 0, past.Context), (fork.Length, fork.Stats.PromptTokens, fork.Context));
+        Assert.Equal(expected, Generate(fork, 12));
+    }
+
+    [Fact]
     public void Ends_after_the_number_of_tokens_asked_for()
     {
         using Generator generator = Sequence();

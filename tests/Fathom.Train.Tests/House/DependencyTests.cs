@@ -6,18 +6,33 @@ namespace Fathom.Train.Tests.House;
 
 public partial class DependencyTests
 {
-    /// <summary>Config, plan, names and formats, checkpoints, tokens and the prompt format of tasks, and the CPU's kernels and threads: nothing that runs a model.</summary>
+    /// <summary>
+    /// Config, plan, names and formats, checkpoints, tokens and the prompt format of tasks, and the CPU's kernels and threads: nothing that runs
+    /// a model. Evaluation is apart: it asks a model that the engine runs, and the trainer knows nothing of it.
+    /// </summary>
     [Fact]
     public void The_trainer_knows_nothing_of_the_engine()
     {
-        string root = TestFiles.Path("src", "Fathom.Train");
-        string[] wrong = [.. Directory.EnumerateFiles(root, "*.cs", SearchOption.AllDirectories)
-            .Where(path => !Path.GetRelativePath(root, path).Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj"))
-            .Where(path => Foreign().IsMatch(File.ReadAllText(path)))];
+        string[] wrong = [.. Sources().Where(path => FolderOf(path) != "Evaluation" && Foreign().IsMatch(File.ReadAllText(path)))];
         Assert.True(wrong.Length == 0, string.Join('\n', wrong));
         Assert.Matches(Foreign(), "using Fathom.Engine;");
         Assert.DoesNotMatch(Foreign(), "using Fathom.Model;\nusing Fathom.Train.Model;\nusing Fathom.Cpu.Kernels;");
     }
+
+    [Fact]
+    public void Nothing_but_evaluation_knows_of_evaluation()
+    {
+        string[] wrong = [.. Sources().Where(path => FolderOf(path) != "Evaluation" && File.ReadAllText(path).Contains("Train.Evaluation", StringComparison.Ordinal))];
+        Assert.True(wrong.Length == 0, string.Join('\n', wrong));
+        Assert.Contains(Sources(), path => FolderOf(path) == "Evaluation");
+    }
+
+    private static string Root => TestFiles.Path("src", "Fathom.Train");
+
+    private static string FolderOf(string path) => Path.GetRelativePath(Root, path).Split(Path.DirectorySeparatorChar)[0];
+
+    private static IEnumerable<string> Sources() => Directory.EnumerateFiles(Root, "*.cs", SearchOption.AllDirectories)
+        .Where(path => !Path.GetRelativePath(Root, path).Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj"));
 
     [GeneratedRegex(@"\bFathom\.(?!Train\b|Model\b|Checkpoints\b|Tensors\b|Devices\b|Cpu\b|Text\b|Prompts\b)[A-Z]\w*|\bCpuDevice\b")]
     private static partial Regex Foreign();

@@ -8,7 +8,7 @@ namespace Fathom.Train.Data.Tasks;
 /// Contracts of several pairs of parties in one text, and a chat about them: each answer is a quotation of one clause. The other contracts
 /// have clauses of the same kinds with other values. Immutable; safe from any thread.
 /// </summary>
-public sealed class ContractTask
+public sealed partial class ContractTask
 {
     /// <summary>A sample is at most this much shorter than asked: chat turns can't be cut.</summary>
     public const int Slack = 16;

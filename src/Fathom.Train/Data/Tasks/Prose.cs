@@ -40,6 +40,9 @@ public sealed class Prose
             throw new ArgumentException("The prose has no full stop with a sentence behind it.", nameof(dataset));
     }
 
+    /// <summary>Its tokens; a longer stretch repeats it.</summary>
+    public int Length => _ids.Length;
+
     /// <summary>
     /// A stretch of exactly <paramref name="length"/> tokens that ends with a sentence, with the places inside, and at its end, where a sentence
     /// of another text fits. It may span documents, and begins the dataset anew where that ends.

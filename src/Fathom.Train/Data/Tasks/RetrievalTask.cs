@@ -7,7 +7,7 @@ namespace Fathom.Train.Data.Tasks;
 /// Facts hidden in real prose and questions behind them. All facts of a sequence have one wording, so only the key tells the right one; keys
 /// and numbers are random. Immutable; safe from any thread.
 /// </summary>
-public sealed class RetrievalTask
+public sealed partial class RetrievalTask
 {
     private const int GroupsMax = 128;
     private const int QueriesMax = 32;
@@ -39,27 +39,29 @@ public sealed class RetrievalTask
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 128);
         var random = new SeededRandom(seed, (ulong)kind);
         var plan = new RetrievalPlan(random, kind, _split);
-        int room = FillFacts(plan, length - 1);
+        int room = FillFacts(plan, length - 1, FactShare);
         List<PlannedQuery> queries = ChooseQueries(plan, random, ref room, length);
 
         var writer = new TokenWriter(_tokenizer);
         writer.Tokens.Add(_begin);
-        TokenSpan[] evidence = WriteContext(plan, random, room, writer);
+        (int[] prose, List<int> places) = _prose.Take(random, room);
+        int[] slots = [.. plan.Facts.Select(_ => random.Pick(places)).Order()];
+        WrittenFact[] facts = WriteContext(plan, random, prose, slots, writer);
         var mask = new bool[length];
         var asked = new List<TaskQuery>();
         foreach (PlannedQuery query in queries)
         {
             TokenSpan answer = writer.Append(query.Text, query.Answer);
             mask.AsSpan(answer.Start, answer.Count).Fill(true);
-            TokenSpan[] places = [.. query.Facts.Select(fact => evidence[fact])];
-            asked.Add(new TaskQuery(query.Key, query.Text[query.Answer], answer, places, places[0].Start / (double)(length - 1)));
+            TokenSpan[] evidence = [.. query.Facts.Select(fact => facts[fact].Value)];
+            asked.Add(new TaskQuery(query.Key, query.Text[query.Answer], answer, evidence, evidence[0].Start / (double)(length - 1)));
         }
 
         return new TaskSample(kind, [.. writer.Tokens], mask, asked, [.. plan.Facts.Select(fact => fact.Key).Distinct()]);
     }
 
     /// <summary>Adds groups of facts up to their share; returns the tokens that are left.</summary>
-    private int FillFacts(RetrievalPlan plan, int room)
+    private int FillFacts(RetrievalPlan plan, int room, double share)
     {
         int used = 0;
         for (int group = 0; group < GroupsMax; group++)
@@ -67,7 +69,7 @@ public sealed class RetrievalTask
             int facts = plan.Facts.Count;
             plan.AddGroup();
             int added = plan.Facts.Skip(facts).Sum(fact => Count(fact.Text));
-            if (used + added > room * FactShare && group > 0)
+            if (used + added > room * share && group > 0)
             {
                 plan.Facts.RemoveRange(facts, plan.Facts.Count - facts);
                 plan.Queries.RemoveAt(plan.Queries.Count - 1);
@@ -99,24 +101,24 @@ public sealed class RetrievalTask
         return chosen;
     }
 
-    /// <summary>Prose with the facts at random places; returns where each fact's value stands.</summary>
-    private TokenSpan[] WriteContext(RetrievalPlan plan, SeededRandom random, int proseLength, TokenWriter writer)
+    /// <summary>Prose with the facts at the slots, in a random order; returns where each fact stands.</summary>
+    private static WrittenFact[] WriteContext(RetrievalPlan plan, SeededRandom random, int[] prose, int[] slots, TokenWriter writer)
     {
-        (int[] prose, List<int> places) = _prose.Take(random, proseLength);
-        int[] slots = [.. plan.Facts.Select(_ => random.Pick(places)).Order()];
         int[] order = Interleave(plan, random);
-        var evidence = new TokenSpan[slots.Length];
-        int written = 0;
+        var written = new WrittenFact[slots.Length];
+        int taken = 0;
         for (int i = 0; i < slots.Length; i++)
         {
-            writer.Tokens.AddRange(prose.AsSpan(written, slots[i] - written));
-            written = slots[i];
+            writer.Tokens.AddRange(prose.AsSpan(taken, slots[i] - taken));
+            taken = slots[i];
             PlannedFact fact = plan.Facts[order[i]];
-            evidence[order[i]] = writer.Append(fact.Text, fact.Value);
+            int start = writer.Tokens.Count;
+            TokenSpan value = writer.Append(fact.Text, fact.Value);
+            written[order[i]] = new WrittenFact(new TokenSpan(start, writer.Tokens.Count - start), value);
         }
 
-        writer.Tokens.AddRange(prose.AsSpan(written));
-        return evidence;
+        writer.Tokens.AddRange(prose.AsSpan(taken));
+        return written;
     }
 
     /// <summary>A random order of the facts in which those of one group keep theirs.</summary>
@@ -137,6 +139,9 @@ public sealed class RetrievalTask
     }
 
     private int Count(string text) => _tokenizer.Encode(text, recognizeAddedTokens: false).Length;
+
+    /// <summary>The tokens of a fact, and those of its value among them.</summary>
+    private readonly record struct WrittenFact(TokenSpan Fact, TokenSpan Value);
 }
 
 /// <summary>Task samples as a source for training: kinds in turn.</summary>

@@ -1,0 +1,93 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using Fathom.Engine;
+
+namespace Fathom.Cli;
+
+/// <summary><c>fathom eval lm</c>: bits per byte of texts.</summary>
+internal sealed class EvalLmCommand
+{
+    private readonly Option<string[]> _text = new("--text") { Description = "A text, each in a context of its own; - is stdin. May be given several times.", HelpName = "FILE", Required = true };
+
+    private readonly Option<int?> _windows = new("--windows")
+    {
+        Description = "Score pieces of N tokens apart, a begin-of-text token in front of each, instead of one running context.",
+        HelpName = "N",
+    };
+
+    private readonly Option<string?> _baselines = new("--baselines")
+    {
+        Description = "Also what a byte n-gram with five bytes of context and a compressor make of the texts when they have seen this training text.",
+        HelpName = "FILE",
+    };
+
+    private readonly Option<bool> _allowUnused = new("--allow-unused") { Description = "Accept a checkpoint with tensors that the model does not use." };
+    private readonly Option<string?> _model = Arguments.Model();
+    private readonly Option<int> _threads = Arguments.Threads();
+    private readonly Option<bool> _json = Arguments.Json();
+    private readonly Option<bool> _quiet = Arguments.Quiet();
+
+    private EvalLmCommand() => _windows.Validators.Add(result => Arguments.InRange(result, 1, int.MaxValue));
+
+    public static Command Create()
+    {
+        var own = new EvalLmCommand();
+        var command = new CommandWithExample(
+            "lm",
+            "Bits per byte of a text in one running context: one begin-of-text token in front, every byte counted.",
+            "fathom eval lm --text heldout.txt --windows 1024 --json")
+        {
+            own._text, own._windows, own._baselines, own._model, own._threads, own._json, own._quiet, own._allowUnused,
+        };
+        command.SetAction((parsed, cancellation) => Task.Run(() => own.Run(parsed, cancellation), cancellation));
+        return command;
+    }
+
+    private int Run(ParseResult parsed, CancellationToken cancellation)
+    {
+        string[] paths = parsed.GetValue(_text)!;                                         // required
+        byte[][] texts = [.. paths.Select(TextInput.Read)];
+        byte[]? training = parsed.GetValue(_baselines) is { } path ? TextInput.Read(path) : null;
+        using ModelSession session = ModelSession.Open(
+            parsed.GetValue(_model) ?? Arguments.BundledModel, parsed.GetValue(_threads), parsed.GetValue(_allowUnused));
+        int[][] tokens = [.. texts.Select(bytes => session.Tokenizer.Encode(bytes, recognizeAddedTokens: false))];
+        bool quiet = parsed.GetValue(_quiet);
+        int? windows = parsed.GetValue(_windows);
+        var progress = new ReadingProgress(tokens.Sum(text => text.Length), quiet);
+        long begin = Stopwatch.GetTimestamp();
+        var scores = new List<TextScore>();
+        foreach ((string name, byte[] bytes, int[] ids) in paths.Zip(texts, tokens))
+        {
+            int before = scores.Sum(score => score.Tokens);
+            double nats = Score(session, ids, windows ?? Math.Max(1, ids.Length), read => progress.Report(before + read), cancellation);
+            scores.Add(new TextScore(name, bytes.Length, ids.Length, nats / Math.Log(2)));
+        }
+
+        progress.End();
+        TimeSpan elapsed = Stopwatch.GetElapsedTime(begin);
+        LmBaselines? baselines = training is null ? null : LmBaselines.Measure(training, texts, quiet, cancellation);
+        var report = new LmReport(scores, windows, baselines);
+        if (parsed.GetValue(_json))
+            JsonOutput.Write(report.Write);
+        else
+            Console.Out.Write(report.Text());
+        if (!quiet)
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{scores.Sum(score => score.Tokens) / elapsed.TotalSeconds:N0} tokens/s"));
+        return ExitCode.Success;
+    }
+
+    // An empty text goes to the scorer too: it says what is wrong.
+    private static double Score(ModelSession session, int[] tokens, int window, Action<int> progress, CancellationToken cancellation)
+    {
+        double nats = 0;
+        for (int first = 0; first == 0 || first < tokens.Length; first += window)
+        {
+            int done = first;
+            nats += TextScorer.Score(
+                session.Model, session.Device, tokens.AsSpan(first, Math.Min(window, tokens.Length - first)), read => progress(done + read), cancellation);
+        }
+
+        return nats;
+    }
+}
