@@ -8,20 +8,21 @@ namespace Fathom.Train.Indexers;
 /// <param name="AnswerRecall"><paramref name="Recall"/> over tokens that predict answers alone</param>
 /// <param name="AnswerRecallOfFew"><paramref name="RecallOfFew"/> over those</param>
 /// <param name="Attainable">what a perfect choice of index_topk would hold</param> <param name="AttainableOfFew">of 64</param>
-/// <param name="EntryShare">share of attention that is on entries at all, the rest being on windows and sinks; a mean over heads and tokens, times the heads</param>
+/// <param name="EntryShare">share of attention that is on entries at all, the rest being on windows and sinks; a mean over heads and tokens</param>
 public sealed record IndexerFigures(
     int Layer, double Divergence, double Recall, double RecallOfFew, double AnswerRecall, double AnswerRecallOfFew, double Attainable, double AttainableOfFew,
     double EntryShare);
 
 /// <summary>Adds up what makes <see cref="IndexerFigures"/>.</summary>
-internal sealed class FigureSums(int layer)
+/// <param name="layer">which layer</param> <param name="heads">of attention</param>
+internal sealed class FigureSums(int layer, int heads)
 {
     private double _divergence, _weight, _mass, _most, _few, _answerMass, _answerMost, _answerFew, _bestMost, _bestFew;
     private int _tokens;
 
     public IndexerFigures Figures => new(
         layer, Share(_divergence, _weight), Share(_most, _mass), Share(_few, _mass), Share(_answerMost, _answerMass), Share(_answerFew, _answerMass),
-        Share(_bestMost, _mass), Share(_bestFew, _mass), Share(_mass, _tokens));
+        Share(_bestMost, _mass), Share(_bestFew, _mass), Share(_mass, (double)_tokens * heads));
 
     public void AddDivergence(double mean, double mass)
     {

@@ -37,7 +37,7 @@ internal sealed class IndexerFit(ModelConfig config, LayerPlan plan, Parameters 
     /// <param name="tape">for memory and threads; reset</param> <param name="capture">of the layer</param> <param name="predictsAnswer">of each token looked at</param>
     public IndexerFigures Measure(Tape tape, LayerCapture capture, bool[] predictsAnswer)
     {
-        var sums = new FigureSums(plan.Layer);
+        var sums = new FigureSums(plan.Layer, config.HeadCount);
         for (int first = 0; first < capture.Places.Length; first += MeasuredRows)
         {
             tape.Reset();

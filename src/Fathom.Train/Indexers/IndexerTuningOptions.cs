@@ -10,7 +10,7 @@ public sealed record IndexerTuningOptions
     public int Steps { get; init; } = 400;
 
     /// <summary>Highest learning rate; it rises over the first twentieth and falls over the last half.</summary>
-    public float Rate { get; init; } = 0.002f;
+    public float Rate { get; init; } = 0.005f;
 
     /// <summary>Updates from one text before the next is read.</summary>
     public int StepsPerText { get; init; } = 16;

@@ -26,7 +26,8 @@ internal sealed class LightningIndexer(ModelConfig config, LayerPlan plan, Param
     public IndexerChoice Forward(Step step, Variable x, Variable latent)
     {
         Entries entries = step.EntriesOf(plan);
-        Variable scores = Rate(step.Tape, x, new IndexerQueries(x, latent, step.Angles(plan)), entries, step.EntryAngles(plan));
+        Variable scores = step.Tape.Learning(() =>
+            Rate(step.Tape, x, new IndexerQueries(x, latent, step.Angles(plan)), entries, step.EntryAngles(plan)));
         Variable teacher = step.Tape.New(scores.Rows, scores.Columns, needsGradient: false);
         teacher.Value.Span.Clear();
         bool selects = !step.AttendToAll && entries.Most > config.IndexTopK;
@@ -54,8 +55,8 @@ internal sealed class LightningIndexer(ModelConfig config, LayerPlan plan, Param
             return;
         }
         Entries entries = step.EntriesOf(plan);
-        step.IndexerDivergence[plan.Layer] = IndexerLoss.Apply(
-            step.Tape, choice.Scores, choice.Teacher, entries, choice.Selected, step.Weights.Indexer);
+        step.IndexerDivergence[plan.Layer] = step.Tape.Learning(() => IndexerLoss.Apply(
+            step.Tape, choice.Scores, choice.Teacher, entries, choice.Selected, step.Weights.Indexer));
         step.Recall[plan.Layer] = step.RecallEntries == 0 ? null : Selection.Recall(step.Tape, choice.Scores, choice.Teacher, entries, step.RecallEntries);
     }
 }
