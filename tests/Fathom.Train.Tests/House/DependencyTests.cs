@@ -6,7 +6,7 @@ namespace Fathom.Train.Tests.House;
 
 public partial class DependencyTests
 {
-    /// <summary>Config, plan, names and formats, checkpoints, tokens and the prompt format of tasks, and the CPU's kernels and threads: nothing that runs a model.</summary>
+    /// <summary>Config, plan, names and formats, checkpoints, tokens and the prompt format of tasks, the CPU's kernels and threads, and the forward pass on a device it is given: no engine.</summary>
     [Fact]
     public void The_trainer_knows_nothing_of_the_engine()
     {
