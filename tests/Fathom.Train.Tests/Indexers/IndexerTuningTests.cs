@@ -21,7 +21,7 @@ public class IndexerTuningTests
     private static readonly string s_prose = TestFiles.Path("models", "fathom-nano", "heldout.txt");
     private static readonly IndexerTuningOptions s_options = new()
     {
-        Length = 1024, Steps = 48, Rate = 0.02f, RowsPerText = 256, RowsPerStep = 128, MeasuredTexts = 1, Threads = 2,
+        Length = 1024, Steps = 192, Rate = 0.02f, RowsPerText = 512, RowsPerStep = 256, MeasuredTexts = 1, Threads = 2,
     };
 
     [Fact]
@@ -36,7 +36,7 @@ public class IndexerTuningTests
         tuning.Tune(TimeSpan.FromMinutes(5), _ => { }, TestContext.Current.CancellationToken);
         IndexerFigures after = tuning.Measure(TestContext.Current.CancellationToken)[0][0];
         Assert.Equal(s_options.Steps, tuning.Steps);
-        Assert.True(after.Recall > before.Recall + 0.1 && after.Divergence < before.Divergence, $"before {before}, after {after}");
+        Assert.True(after.Recall > before.Recall + 0.05 && after.RecallOfFew > before.RecallOfFew + 0.05 && after.Divergence < before.Divergence, $"before {before}, after {after}");
         Assert.True(after.Recall <= after.Attainable, $"{after}");
 
         Parameters old = ModelFolder.Load(config, folder.Root), tuned = ModelFolder.Load(config, output);
@@ -100,7 +100,7 @@ public class IndexerTuningTests
         }
     }
 
-    // Random weights under the bundled model's tokenizer; keys four times as long make attention sharp, entries' more so than the window's.
+    // Random weights under the bundled model's tokenizer; entries four times as long as the window's rows make attention sharp, and each is the plain mean of its tokens.
     private static ModelConfig Write(TempFolder folder)
     {
         string bundled = TestFiles.Path("models", "fathom-nano");
@@ -124,6 +124,7 @@ public class IndexerTuningTests
         var p = new Parameters(config);
         InitialWeights.Fill(p, 54, null, []);
         p[WeightPart.CompressorNorm, 1].Value.Span.Fill(Sharpness);
+        p[WeightPart.CompressorGate, 1].Value.Span.Clear();
         ModelFolder.Save(p, folder.Root);
         return config;
     }
