@@ -31,7 +31,7 @@ internal static class TrainCommand
             "Trains a small model from a config; Ctrl-C stops behind the current step, the same command goes on bit for bit.",
             "fathom train --config runs/tiny.json --minutes 10")
         {
-            config, output, minutes, threads, quiet,
+            config, output, minutes, threads, quiet, TrainIndexerCommand.Create(),
         };
         command.SetAction((parsed, cancellation) => Task.Run(
             () =>

@@ -114,7 +114,10 @@ public sealed class Trainer : IDisposable
             {
                 RecallEntries = Steps % _options.RecallEvery == 0 ? _options.RecallEntries : 0, AttendToAll = _options.AttendToAll,
             };
+            // A trunk that stays as it is needs no gradients; the indexers' inputs are constants anyway.
+            _tape.ForwardOnly = _options.TrunkRate == 0;
             losses[i] = _transformer.Forward(steps[i]);
+            _tape.ForwardOnly = false;
             _tape.Backward();
             tokens += batches[i].Rows;
         }

@@ -26,7 +26,7 @@ public sealed record TrainerOptions
     /// <summary>Factor on the rate of norms, sinks, biases and the hyper-connections' scales.</summary>
     public float SmallRate { get; init; } = 1;
 
-    /// <summary>Factor on the rate of everything but the indexers; 0 trains the indexers alone and leaves routers' biases where they are.</summary>
+    /// <summary>Factor on the rate of everything but the indexers; 0 trains the indexers alone, leaves routers' biases where they are and skips the trunk's backward pass.</summary>
     public float TrunkRate { get; init; } = 1;
 
     /// <summary>Whether CSA attends to every visible entry, as in the dense stage, even where the indexer would have to choose.</summary>

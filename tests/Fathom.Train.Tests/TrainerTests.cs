@@ -144,6 +144,23 @@ public class TrainerTests
     }
 
     [Fact]
+    public void Indexers_learn_the_same_whether_the_trunk_has_gradients_or_not()
+    {
+        // The smallest rate times any other is zero, yet gradients are computed.
+        Assert.Equal(Weights(float.Epsilon), Weights(0));
+
+        static float[] Weights(float trunkRate)
+        {
+            using Trainer trainer = Trainer.Begin(s_config, Options with { TrunkRate = trunkRate, RouterBiasSpeed = 0 });
+            for (int step = 0; step < 4; step++)
+            {
+                trainer.Step(TrainedModel.Pack(s_config, step, 150, 37, 64));
+            }
+            return All(trainer);
+        }
+    }
+
+    [Fact]
     public void The_dense_stage_attends_to_what_the_indexer_would_leave_out()
     {
         PackedBatch batch = TrainedModel.Pack(s_config, Seed, 200);

@@ -19,9 +19,12 @@ internal sealed class Tape(WorkerPool pool)
     /// <summary>Bytes held for activations and gradients.</summary>
     public long Bytes => _arena.Bytes;
 
+    /// <summary>Whether operations only run forward: variables have no gradient then and nothing is recorded.</summary>
+    public bool ForwardOnly { get; set; }
+
     /// <summary>A variable of this step, its value undefined, its gradient zero.</summary>
     public Variable New(int rows, int columns, bool needsGradient = true) =>
-        new(rows, columns, _arena.Take(rows * columns), needsGradient ? TakeZeroed(rows * columns) : default);
+        new(rows, columns, _arena.Take(rows * columns), needsGradient && !ForwardOnly ? TakeZeroed(rows * columns) : default);
 
     /// <summary>Memory of this step, its content undefined.</summary>
     public Memory<float> Take(int count) => _arena.Take(count);
@@ -36,7 +39,23 @@ internal sealed class Tape(WorkerPool pool)
     }
 
     /// <summary>Adds the backward pass of an operation that has just run forward.</summary>
-    public void Record(Action backward) => _backward.Add(backward);
+    public void Record(Action backward)
+    {
+        if (!ForwardOnly)
+        {
+            _backward.Add(backward);
+        }
+    }
+
+    /// <summary>Runs a part that learns, even where the rest only runs forward.</summary>
+    public T Learning<T>(Func<T> part)
+    {
+        bool kept = ForwardOnly;
+        ForwardOnly = false;
+        T result = part();
+        ForwardOnly = kept;
+        return result;
+    }
 
     /// <summary>Plays the tape backwards; parameters and variables then hold their gradients.</summary>
     public void Backward()

@@ -10,18 +10,19 @@ namespace Fathom.Train.Model;
 /// </summary>
 internal sealed class Compressor(ModelConfig config, LayerPlan plan, Parameters p, bool forIndex)
 {
-    /// <param name="step">the batch</param> <param name="x">normed input, (T, d)</param>
+    /// <param name="tape">where to record</param> <param name="x">normed input, (T, d)</param> <param name="entries">where they lie</param>
+    /// <param name="angles">of the entries' positions</param>
     /// <returns>(entries, c), normed and rotated</returns>
-    public Variable Forward(Step step, Variable x)
+    public Variable Forward(Tape tape, Variable x, Entries entries, Memory<float> angles)
     {
         int dim = forIndex ? config.IndexHeadDim : config.HeadDim;
-        Variable values = MatMul.Apply(step.Tape, x, Of(WeightPart.CompressorKv, WeightPart.IndexCompressorKv));         // a
-        Variable gates = MatMul.Apply(step.Tape, x, Of(WeightPart.CompressorGate, WeightPart.IndexCompressorGate));      // b
-        Variable entries = Compress.Apply(
-            step.Tape, values, gates, Of(WeightPart.CompressorPositionBias, WeightPart.IndexCompressorPositionBias), step.EntriesOf(plan), dim);
-        entries = RmsNorm.Apply(step.Tape, entries, Of(WeightPart.CompressorNorm, WeightPart.IndexCompressorNorm), config.RmsNormEpsilon);
-        Rope.Apply(step.Tape, entries, dim, step.EntryAngles(plan));
-        return entries;
+        Variable values = MatMul.Apply(tape, x, Of(WeightPart.CompressorKv, WeightPart.IndexCompressorKv));         // a
+        Variable gates = MatMul.Apply(tape, x, Of(WeightPart.CompressorGate, WeightPart.IndexCompressorGate));      // b
+        Variable rows = Compress.Apply(
+            tape, values, gates, Of(WeightPart.CompressorPositionBias, WeightPart.IndexCompressorPositionBias), entries, dim);
+        rows = RmsNorm.Apply(tape, rows, Of(WeightPart.CompressorNorm, WeightPart.IndexCompressorNorm), config.RmsNormEpsilon);
+        Rope.Apply(tape, rows, dim, angles);
+        return rows;
     }
 
     private Parameter Of(WeightPart main, WeightPart index) => p[forIndex ? index : main, plan.Layer];

@@ -9,6 +9,11 @@ namespace Fathom.Train.Model;
 /// <param name="Teacher">(T, stride), to be filled by attention</param>
 internal sealed record IndexerChoice(Variable Scores, Variable? Selected, Variable Teacher);
 
+/// <summary>Those that ask for entries: all tokens, or some.</summary>
+/// <param name="X">their normed inputs, (queries, d)</param> <param name="Latent">their query latents, (queries, q rank)</param>
+/// <param name="Angles">of their positions</param>
+internal sealed record IndexerQueries(Variable X, Variable Latent, Memory<float> Angles);
+
 /// <summary>
 /// Chooses which compressed entries a CSA query attends to: S_w = Σ_j ω_j ReLU(q_j · k_w), the k largest. It learns from its divergence from
 /// attention's own weights alone; its inputs are constants to it.
@@ -20,16 +25,26 @@ internal sealed class LightningIndexer(ModelConfig config, LayerPlan plan, Param
     /// <param name="step">the batch</param> <param name="x">normed input, detached</param> <param name="latent">query latent, detached</param>
     public IndexerChoice Forward(Step step, Variable x, Variable latent)
     {
-        Variable keys = _compressor.Forward(step, x);
-        Variable queries = MatMul.Apply(step.Tape, latent, p[WeightPart.IndexQuery, plan.Layer]);
-        Rope.Apply(step.Tape, queries, config.IndexHeadDim, step.Angles(plan));
-        Variable weights = MatMul.Apply(step.Tape, x, p[WeightPart.IndexHeadWeights, plan.Layer]);
         Entries entries = step.EntriesOf(plan);
-        Variable scores = IndexerScores.Apply(step.Tape, queries, weights, keys, entries);
+        Variable scores = step.Tape.Learning(() =>
+            Rate(step.Tape, x, new IndexerQueries(x, latent, step.Angles(plan)), entries, step.EntryAngles(plan)));
         Variable teacher = step.Tape.New(scores.Rows, scores.Columns, needsGradient: false);
         teacher.Value.Span.Clear();
         bool selects = !step.AttendToAll && entries.Most > config.IndexTopK;
         return new IndexerChoice(scores, selects ? Selection.Best(step.Tape, scores, entries, config.IndexTopK) : null, teacher);
+    }
+
+    /// <summary>Rates every entry that the queries see.</summary>
+    /// <param name="tape">where to record</param> <param name="x">normed input of all tokens, from which the keys are made</param>
+    /// <param name="queries">who asks</param> <param name="entries">where they lie</param> <param name="entryAngles">of the entries' positions</param>
+    /// <returns>I, (queries, stride)</returns>
+    public Variable Rate(Tape tape, Variable x, IndexerQueries queries, Entries entries, Memory<float> entryAngles)
+    {
+        Variable keys = _compressor.Forward(tape, x, entries, entryAngles);
+        Variable heads = MatMul.Apply(tape, queries.Latent, p[WeightPart.IndexQuery, plan.Layer]);
+        Rope.Apply(tape, heads, config.IndexHeadDim, queries.Angles);
+        Variable weights = MatMul.Apply(tape, queries.X, p[WeightPart.IndexHeadWeights, plan.Layer]);
+        return IndexerScores.Apply(tape, heads, weights, keys, entries);
     }
 
     /// <summary>Adds the loss, once attention has filled the teacher.</summary>
@@ -40,8 +55,8 @@ internal sealed class LightningIndexer(ModelConfig config, LayerPlan plan, Param
             return;
         }
         Entries entries = step.EntriesOf(plan);
-        step.IndexerDivergence[plan.Layer] = IndexerLoss.Apply(
-            step.Tape, choice.Scores, choice.Teacher, entries, choice.Selected, step.Weights.Indexer);
+        step.IndexerDivergence[plan.Layer] = step.Tape.Learning(() => IndexerLoss.Apply(
+            step.Tape, choice.Scores, choice.Teacher, entries, choice.Selected, step.Weights.Indexer));
         step.Recall[plan.Layer] = step.RecallEntries == 0 ? null : Selection.Recall(step.Tape, choice.Scores, choice.Teacher, entries, step.RecallEntries);
     }
 }

@@ -8,6 +8,44 @@ namespace Fathom.Train.Model;
 /// <summary>Writes and reads the weights as a checkpoint that the engine loads: all numbers in singles, under the official names.</summary>
 internal static class ModelFolder
 {
+    /// <summary>Reads every weight. BF16 is widened, which is exact.</summary>
+    /// <param name="config">of the folder</param> <param name="folder">a model folder in singles or BF16</param>
+    /// <exception cref="CheckpointException">a tensor is missing, quantised, or none of the config's</exception>
+    public static Parameters Load(ModelConfig config, string folder)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(folder);
+        CheckpointReader reader = CheckpointReader.Open(checkpoint, config);
+        if (reader.UnknownNames.Count > 0)
+        {
+            throw new CheckpointException(
+                $"{folder}: expected only tensors that config.json accounts for, found {reader.UnknownNames.Count} more, the first {reader.UnknownNames[0]}.");
+        }
+        var p = new Parameters(config);
+        foreach (ExpectedWeight weight in p.Expected)
+        {
+            Tensor values = reader.Read(weight).Values;
+            switch (values.Type)
+            {
+                case DType.I64:
+                    Array.ConvertAll(values.Span<long>().ToArray(), id => (int)id).CopyTo(p.Table(weight.Key.Layer), 0);
+                    break;
+                case DType.I32:
+                    values.Span<int>().CopyTo(p.Table(weight.Key.Layer));
+                    break;
+                case DType.F32:
+                    values.Span<float>().CopyTo(p[weight.Key.Part, weight.Key.Layer, weight.Key.Expert].Value.Span);
+                    break;
+                case DType.Bf16:
+                    Array.ConvertAll(values.Span<ushort>().ToArray(), bits => BitConverter.Int32BitsToSingle(bits << 16))
+                        .CopyTo(p[weight.Key.Part, weight.Key.Layer, weight.Key.Expert].Value);
+                    break;
+                default:
+                    throw new CheckpointException($"{weight.Name}: expected F32 or BF16, found {values.Type} in {folder}. Quantised weights cannot be trained.");
+            }
+        }
+        return p;
+    }
+
     /// <param name="p">which weights</param> <param name="folder">where to</param>
     /// <param name="numbers">what to write in place of the values of <see cref="Parameters.Numbers"/>, or null</param>
     /// <exception cref="CheckpointException">the folder holds another checkpoint, or the disk is full</exception>

@@ -40,6 +40,71 @@ public class IndexerTests
             v => [Loss(Scores(v), teacher, selects)], unitDirection: true);
     }
 
+    [Fact]
+    public void Some_tokens_of_a_sample_rate_entries_as_all_of_them_do()
+    {
+        const int Tokens = 61;
+        int[] places = [0, 2, 3, 9, 30, 31, 59, 60];
+        new GradientCheck(14).Input("queries", places.Length, Heads * C).Input("weights", places.Length, Heads).Input("keys", Tokens / Ratio, C).Run(
+            (tape, v) =>
+            {
+                var some = new Entries(Tokens, Ratio, places);
+                Variable scores = IndexerScores.Apply(tape, v[0], v[1], v[2], some);
+                AssertSameAsAll(tape, v, places, scores, new Entries([new Sample(0, Tokens)], Ratio));
+                return scores;
+            },
+            v => Flat(places.Select((place, i) => Scores(v, i, (place + 1) / Ratio, 0, Tokens / Ratio))));
+    }
+
+    [Fact]
+    public void By_mass_a_query_counts_as_much_as_attention_has_on_entries()
+    {
+        int[] places = [2, 7, 12, 33, 40];
+        var some = new Entries(41, Ratio, places);
+        Random random = new(15);
+        float[] teacher = [.. Enumerable.Range(0, places.Length * some.Most).Select(i =>
+            i % some.Most < (places[i / some.Most] + 1) / Ratio ? random.NextSingle() * (1 + (i / some.Most)) : 0)];
+        new GradientCheck(16).Input("queries", places.Length, Heads * C).Input("weights", places.Length, Heads).Input("keys", some.Count, C).Run(
+            (tape, v) =>
+            {
+                Variable scores = IndexerScores.Apply(tape, v[0], v[1], v[2], some), loss = tape.New(1, 1);
+                loss.Value.Span[0] = (float)IndexerLoss.Apply(
+                    tape, scores, new Variable(places.Length, some.Most, teacher, default), some, selected: null, factor: 1, byMass: true);
+                return loss;
+            },
+            v =>
+            {
+                double sum = 0;
+                for (int i = 0; i < places.Length; i++)
+                {
+                    double[] scores = Scores(v, i, (places[i] + 1) / Ratio, 0, (places[i] + 1) / Ratio), mass = [.. scores.Select((_, e) => (double)teacher[(i * some.Most) + e])];
+                    double total = Math.Log(scores.Sum(Math.Exp));
+                    sum += mass.Select((m, e) => m * (Math.Log(m / mass.Sum()) - scores[e] + total)).Sum();
+                }
+                return [sum / teacher.Sum(m => (double)m)];
+            }, unitDirection: true);
+    }
+
+    // The same bits: a query's scores do not depend on which others ask.
+    private static void AssertSameAsAll(Tape tape, Variable[] v, int[] places, Variable some, Entries all)
+    {
+        int tokens = all.Samples[0].Count;
+        Variable queries = tape.New(tokens, Heads * C, needsGradient: false), weights = tape.New(tokens, Heads, needsGradient: false);
+        queries.Value.Span.Clear();
+        weights.Value.Span.Clear();
+        for (int i = 0; i < places.Length; i++)
+        {
+            v[0].Row(i).CopyTo(queries.Row(places[i]));
+            v[1].Row(i).CopyTo(weights.Row(places[i]));
+        }
+        using var pool = new Fathom.Cpu.WorkerPool(1);
+        Variable expected = IndexerScores.Apply(new Tape(pool), queries, weights, v[2].Detached(), all);
+        for (int i = 0; i < places.Length; i++)
+        {
+            Assert.Equal(expected.Row(places[i]).ToArray(), some.Row(i).ToArray());
+        }
+    }
+
     private static GradientCheck Check() =>
         new GradientCheck(12).Input("queries", Rows, Heads * C).Input("weights", Rows, Heads).Input("keys", s_entries.Count, C);
 
@@ -51,15 +116,22 @@ public class IndexerTests
             for (int place = 0; place < s_samples[s].Count; place++)
             {
                 int row = s_samples[s].FirstRow + place;
-                scores[row] = new double[s_entries.Most];
-                for (int e = 0; e < (place + 1) / Ratio; e++)
-                {
-                    for (int h = 0; h < Heads; h++)
-                    {
-                        double product = ReferenceLinear.Dot(Row(v[0], (row * Heads) + h, C), Row(v[2], s_entries.FirstOf(s) + e, C));
-                        scores[row][e] += v[1][(row * Heads) + h] * Math.Max(0, product) / Math.Sqrt(Heads * C);
-                    }
-                }
+                scores[row] = Scores(v, row, (place + 1) / Ratio, s_entries.FirstOf(s), s_entries.Most);
+            }
+        }
+        return scores;
+    }
+
+    // Of one query, (stride): what it sees, zero behind that.
+    private static double[] Scores(double[][] v, int row, int visible, int firstEntry, int stride)
+    {
+        var scores = new double[stride];
+        for (int e = 0; e < visible; e++)
+        {
+            for (int h = 0; h < Heads; h++)
+            {
+                double product = ReferenceLinear.Dot(Row(v[0], (row * Heads) + h, C), Row(v[2], firstEntry + e, C));
+                scores[e] += v[1][(row * Heads) + h] * Math.Max(0, product) / Math.Sqrt(Heads * C);
             }
         }
         return scores;

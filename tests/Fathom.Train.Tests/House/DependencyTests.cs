@@ -7,8 +7,8 @@ namespace Fathom.Train.Tests.House;
 public partial class DependencyTests
 {
     /// <summary>
-    /// Config, plan, names and formats, checkpoints, tokens and the prompt format of tasks, and the CPU's kernels and threads: nothing that runs
-    /// a model. Evaluation is apart: it asks a model that the engine runs, and the trainer knows nothing of it.
+    /// Config, plan, names and formats, checkpoints, tokens and the prompt format of tasks, and the CPU's kernels and threads, the forward pass on a
+    /// device it is given: no engine. Evaluation is apart: it asks a model that the engine runs, and the trainer knows nothing of it.
     /// </summary>
     [Fact]
     public void The_trainer_knows_nothing_of_the_engine()

@@ -5,31 +5,40 @@ namespace Fathom.Train.Autograd.Ops;
 
 /// <summary>
 /// mean_t KL(τ_t ‖ softmax I_t) over the entries that a query attends to, with τ = Σ_heads p under the joint softmax of window, sink and
-/// entries, normalised over the entries. The teacher is a constant. Queries without a visible entry or without mass on one don't count.
+/// entries, normalised over the entries. The teacher is a constant. Queries without a visible entry or without mass on one don't count; the
+/// others count one each, or as much as their mass.
 /// </summary>
-/// <remarks>dI = (softmax I − τ) / (queries that count).</remarks>
+/// <remarks>dI = (softmax I − τ) · count / Σ counts.</remarks>
 internal static class IndexerLoss
 {
     /// <param name="tape">where to record</param> <param name="scores">I, (T, stride)</param> <param name="teacher">Σ_heads p, (T, stride)</param>
     /// <param name="entries">what is visible</param> <param name="selected">(T, stride), or null</param> <param name="factor">of the gradient</param>
+    /// <param name="byMass">whether a query counts as much as its mass on entries</param>
     /// <returns>the mean</returns>
-    public static double Apply(Tape tape, Variable scores, Variable teacher, Entries entries, Variable? selected, float factor)
+    public static double Apply(
+        Tape tape, Variable scores, Variable teacher, Entries entries, Variable? selected, float factor, bool byMass = false)
     {
         Memory<float> losses = tape.TakeZeroed(scores.Rows), counts = tape.TakeZeroed(scores.Rows);
         Variable difference = tape.New(scores.Rows, scores.Columns, needsGradient: false);
         difference.Value.Span.Clear();
-        foreach (Sample sample in entries.Samples)
+        foreach (Sample sample in entries.Queries)
         {
             tape.Parallel(sample.Count, 20 * scores.Columns, (first, end, worker) =>
             {
                 for (int place = first; place < end; place++)
                 {
-                    int row = sample.FirstRow + place, visible = entries.VisibleAt(place);
+                    int row = sample.FirstRow + place, visible = entries.VisibleTo(place);
                     Span<float> softmax = difference.Row(row)[..visible];
                     losses.Span[row] = Divergence(
                         scores.Row(row)[..visible], teacher.Row(row)[..visible], selected is null ? default : selected.Row(row)[..visible], softmax);
                     counts.Span[row] = losses.Span[row] >= 0 ? 1 : 0;
                     losses.Span[row] = MathF.Max(0, losses.Span[row]);
+                    if (byMass && counts.Span[row] > 0)
+                    {
+                        counts.Span[row] = TensorPrimitives.Sum<float>(teacher.Row(row)[..visible]);
+                        losses.Span[row] *= counts.Span[row];
+                        Rows.Scale(softmax, counts.Span[row], softmax);
+                    }
                 }
             });
         }

@@ -2,7 +2,7 @@ using Fathom.Train.Autograd.Kernels;
 
 namespace Fathom.Train.Autograd.Ops;
 
-/// <summary>I_p = Σ_h ω_h ReLU(⟨q_h, k_p⟩) / √(n_h c) for every entry p that a query sees; zero for the others.</summary>
+/// <summary>I_p = Σ_h ω_h ReLU(⟨q_h, k_p⟩) / √(n_h c) for every entry p that a query sees; zero for the others. T is the number of queries.</summary>
 /// <remarks>With u_h = ⟨q_h, k_p⟩: dω_h = Σ_p dI_p ReLU(u_h); dq_h = Σ_p dI_p ω_h 1[u_h &gt; 0] k_p; dk_p = Σ_h dI_p ω_h 1[u_h &gt; 0] q_h.</remarks>
 internal static class IndexerScores
 {
@@ -14,7 +14,7 @@ internal static class IndexerScores
         Variable scores = tape.New(queries.Rows, Math.Max(1, entries.Most));
         scores.Value.Span.Clear();
         var pass = new IndexerPass(queries, weights, keys, entries, scores);
-        QueryGroup[] groups = QueryGroups.Of(entries.Samples);
+        QueryGroup[] groups = QueryGroups.Of(entries.Queries);
         tape.ParallelLarge(groups.Length, (i, worker) => groups[i].ForEachBlock(block =>
             pass.Forward(block, tape.Scratch(worker, pass.ScratchFloats(block)))));
         tape.Record(() =>
@@ -60,7 +60,7 @@ internal static class IndexerScores
             int rows = block.Count * _heads;
             for (int r = 0; r < rows; r++)
             {
-                int place = block.First + (r / _heads), row = entries.Samples[block.Sample].FirstRow + place, visible = entries.VisibleAt(place);
+                int place = block.First + (r / _heads), row = entries.Queries[block.Sample].FirstRow + place, visible = entries.VisibleTo(place);
                 float weight = weights.Row(row)[r % _heads] * _scale;
                 for (int e = 0; e < visible; e += Width)
                 {
@@ -72,7 +72,7 @@ internal static class IndexerScores
 
         public void Backward(QueryBlock block, QueryGroup group, Span<float> scratch, Span<float> sums)
         {
-            int panels = Panels(block.End), rows = block.Count * _heads, firstRow = entries.Samples[block.Sample].FirstRow + block.First;
+            int panels = Panels(block.End), rows = block.Count * _heads, firstRow = entries.Queries[block.Sample].FirstRow + block.First;
             if (panels == 0)
             {
                 return;
@@ -80,7 +80,7 @@ internal static class IndexerScores
             KeyBlock all = Load(block, scratch, out Span<float> products, out Span<float> acc);
             for (int r = 0; r < rows; r++)
             {
-                BackwardRow(products, rows, r, firstRow + (r / _heads), entries.VisibleAt(block.First + (r / _heads)), panels);
+                BackwardRow(products, rows, r, firstRow + (r / _heads), entries.VisibleTo(block.First + (r / _heads)), panels);
             }
             int first = firstRow * _heads * _c;
             all.AddWeighted(products, default, acc, queries.Gradient.Span.Slice(first, rows * _c));
@@ -94,7 +94,7 @@ internal static class IndexerScores
 
         public void AddKeySums(QueryGroup group, ReadOnlySpan<float> sums)
         {
-            for (int e = 0; e < entries.VisibleAt(group.End - 1); e++)
+            for (int e = 0; e < entries.VisibleTo(group.End - 1); e++)
             {
                 KeyBlock.AddSums(sums, Panels(group.End) * Width, e, keys.GradientRow(entries.FirstOf(group.Sample) + e));
             }
@@ -119,14 +119,14 @@ internal static class IndexerScores
         {
             int panels = Panels(block.End), rows = block.Count * _heads, keyFloats = KeyBlock.ScratchFloats(panels, _c);
             var all = new KeyBlock(scratch[..keyFloats], panels, _c);
-            all.Load(0, keys.Value.Span.Slice(entries.FirstOf(block.Sample) * _c, entries.VisibleAt(block.End - 1) * _c));
+            all.Load(0, keys.Value.Span.Slice(entries.FirstOf(block.Sample) * _c, entries.VisibleTo(block.End - 1) * _c));
             products = scratch.Slice(keyFloats, panels * rows * Width);
             acc = scratch.Slice(keyFloats + products.Length, rows * Width);
-            int first = (entries.Samples[block.Sample].FirstRow + block.First) * _heads * _c;
+            int first = (entries.Queries[block.Sample].FirstRow + block.First) * _heads * _c;
             all.Score(queries.Value.Span.Slice(first, rows * _c), products);
             return all;
         }
 
-        private int Panels(int end) => KeyBlock.Padded(entries.VisibleAt(end - 1)) / Width;
+        private int Panels(int end) => KeyBlock.Padded(entries.VisibleTo(end - 1)) / Width;
     }
 }
