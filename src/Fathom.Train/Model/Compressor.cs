@@ -11,7 +11,7 @@ namespace Fathom.Train.Model;
 internal sealed class Compressor(ModelConfig config, LayerPlan plan, Parameters p, bool forIndex)
 {
     /// <param name="step">the batch</param> <param name="x">normed input, (T, d)</param>
-    /// <returns>(entries, c), normed and rotated</returns>
+    /// <returns>(entries, c), as the cache holds them</returns>
     public Variable Forward(Step step, Variable x)
     {
         int dim = forIndex ? config.IndexHeadDim : config.HeadDim;
@@ -19,9 +19,9 @@ internal sealed class Compressor(ModelConfig config, LayerPlan plan, Parameters 
         Variable gates = MatMul.Apply(step.Tape, x, Of(WeightPart.CompressorGate, WeightPart.IndexCompressorGate));      // b
         Variable entries = Compress.Apply(
             step.Tape, values, gates, Of(WeightPart.CompressorPositionBias, WeightPart.IndexCompressorPositionBias), step.EntriesOf(plan), dim);
-        entries = RmsNorm.Apply(step.Tape, entries, Of(WeightPart.CompressorNorm, WeightPart.IndexCompressorNorm), config.RmsNormEpsilon);
-        Rope.Apply(step.Tape, entries, dim, step.EntryAngles(plan));
-        return entries;
+        return CacheRows.Finish(
+            step.Tape, entries, Of(WeightPart.CompressorNorm, WeightPart.IndexCompressorNorm), config.RmsNormEpsilon, step.EntryAngles(plan),
+            forIndex ? step.Cache.IndexFormat : step.Cache.KeyFormat);
     }
 
     private Parameter Of(WeightPart main, WeightPart index) => p[forIndex ? index : main, plan.Layer];

@@ -22,7 +22,8 @@ internal sealed class LightningIndexer(ModelConfig config, LayerPlan plan, Param
     {
         Variable keys = _compressor.Forward(step, x);
         Variable queries = MatMul.Apply(step.Tape, latent, p[WeightPart.IndexQuery, plan.Layer]);
-        Rope.Apply(step.Tape, queries, config.IndexHeadDim, step.Angles(plan));
+        queries = CacheRows.RoundPoint(step.Tape, queries, step.Cache.IndexFormat);
+        queries = CacheRows.Rotate(step.Tape, queries, step.Angles(plan), step.Cache.IndexFormat);
         Variable weights = MatMul.Apply(step.Tape, x, p[WeightPart.IndexHeadWeights, plan.Layer]);
         Entries entries = step.EntriesOf(plan);
         Variable scores = IndexerScores.Apply(step.Tape, queries, weights, keys, entries);

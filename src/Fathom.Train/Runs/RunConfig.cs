@@ -74,6 +74,12 @@ public sealed record RunConfig
     /// <summary>Samples begin at random multiples of 128 up to this position.</summary>
     public int PositionOffset { get; init; }
 
+    /// <summary>
+    /// Steps done from which on the model is trained as it will be stored: weights and cache rows are rounded to the released formats in
+    /// every pass; null for never.
+    /// </summary>
+    public long? QuantizeFrom { get; init; }
+
     /// <summary>Entries whose share of attention's mass is logged as the indexers' recall.</summary>
     public int RecallEntries { get; init; } = 64;
 
@@ -123,6 +129,7 @@ public sealed record RunConfig
         Require(PeakRate > 0, "peakRate", "more than 0", PeakRate);
         Require(EvaluateEvery > 0, "evaluateEvery", "at least 1", EvaluateEvery);
         Require(PositionOffset >= 0, "positionOffset", "at least 0", PositionOffset);
+        Require(QuantizeFrom is null or >= 0, "quantizeFrom", "at least 0, or null", QuantizeFrom ?? 0);
         Require(Tasks is null || Tasks.Weight is > 0 and <= 1, "tasks.weight", "above 0 and at most 1", Tasks?.Weight ?? 0);
         return this;
     }

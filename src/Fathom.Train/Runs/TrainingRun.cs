@@ -174,6 +174,7 @@ public sealed class TrainingRun : IDisposable
         MtpWeight = config.MtpWeight,
         RouterBiasSpeed = config.RouterBiasSpeed,
         AverageDecay = config.AverageDecay,
+        QuantizeFrom = config.QuantizeFrom,
         RecallEntries = config.RecallEntries,
         Threads = threads,
     };
