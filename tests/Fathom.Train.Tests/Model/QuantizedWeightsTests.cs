@@ -19,6 +19,7 @@ public class QuantizedWeightsTests
     private const int Tokens = 150;
 
     // Heads, ranks and widths like the bundled model's: whole FP8 blocks of rows, more than one block of columns, FP4 throughout the experts.
+    // Its indexer leaves nothing out: keys and queries of four bits have many equal scores, among which rounding decides.
     private static ModelConfig Nano { get; } = TinyModels.Flash with
     {
         HiddenSize = 160,
@@ -28,6 +29,7 @@ public class QuantizedWeightsTests
         OutputRank = 64,
         IndexHeadDim = 64,
         ExpertHiddenSize = 64,
+        IndexTopK = 64,
     };
 
     public static TheoryData<string> Names => [nameof(TinyModels.Flash), nameof(TinyModels.OneStream), nameof(TinyModels.TwoStreams), nameof(Nano)];
@@ -63,8 +65,8 @@ public class QuantizedWeightsTests
         var tape = new Tape(pool);
         var quantized = new QuantizedWeights(p, tape);
         quantized.Use();
-        Assert.All(p.Numbers, parameter => Assert.NotEqual(
-            ModelFormat.Official.TypeOf(parameter.Weight) == Tensors.DType.F32, !Same(parameter, before[Index(p, parameter)])));
+        // What is released in BF16 was made so already.
+        Assert.All(p.Numbers, parameter => Assert.Equal(parameter.Weight.IsQuantizable, !Same(parameter, before[Index(p, parameter)])));
         new Transformer(p).Forward(new Step(tape, Nano, TrainedModel.Pack(Nano, 1, 300), new LossWeights(1, 1, 0.1f, 1))
         {
             Cache = new CacheLayout(Nano, CacheFormat.Mixed),
