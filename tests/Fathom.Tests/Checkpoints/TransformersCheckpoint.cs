@@ -1,6 +1,5 @@
 using Fathom.Checkpoints;
 using Fathom.Model;
-using Fathom.Tensors;
 
 namespace Fathom.Tests.Checkpoints;
 
