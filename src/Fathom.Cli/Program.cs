@@ -22,6 +22,7 @@ internal static class Program
         TokenizeCommand.Create,
         InspectCommand.Create,
         PlanCommand.Create,
+        QuantizeCommand.Create,
         TrainCommand.Create,
     ];
 

@@ -3,8 +3,8 @@ using System.Globalization;
 
 namespace Fathom.Cli;
 
-/// <summary>A line on stderr while a long text is read: how far, how fast, how long still. Short texts show nothing.</summary>
-internal sealed class ReadingProgress(int total, bool quiet)
+/// <summary>A line on stderr while something long is read: how far, how fast, how long still. What is short shows nothing.</summary>
+internal sealed class ReadingProgress(int total, bool quiet, string unit = "tokens")
 {
     // A log keeps every line; a terminal overwrites one.
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(Console.IsErrorRedirected ? 10 : 1);
@@ -20,7 +20,7 @@ internal sealed class ReadingProgress(int total, bool quiet)
             return;
         _shown = elapsed;
         TimeSpan left = elapsed * ((double)(total - done) / done);
-        string line = string.Create(CultureInfo.InvariantCulture, $"{done:N0} of {total:N0} tokens, {done / elapsed.TotalSeconds:N0}/s, {left:mm\\:ss} left");
+        string line = string.Create(CultureInfo.InvariantCulture, $"{done:N0} of {total:N0} {unit}, {done / elapsed.TotalSeconds:N0}/s, {left:mm\\:ss} left");
         if (Console.IsErrorRedirected)
             Console.Error.WriteLine(line);
         else

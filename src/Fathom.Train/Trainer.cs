@@ -25,6 +25,9 @@ public sealed class Trainer : IDisposable
     private readonly Muon _muon;
     private readonly AdamW _adam;
     private readonly Memory<float>[] _average;
+    private readonly QuantizedWeights? _quantized;
+    private readonly CacheLayout _exactCache;
+    private readonly CacheLayout _releasedCache;
 
     private Trainer(ModelConfig config, TrainerOptions options)
     {
@@ -39,6 +42,9 @@ public sealed class Trainer : IDisposable
         _indexers = [.. trained.Where(p => p.OfIndexer)];
         _muon = new Muon(trained.Where(p => Muon.Trains(p.Weight)), config);
         _adam = new AdamW(trained.Where(p => !Muon.Trains(p.Weight)));
+        _quantized = options.QuantizeFrom is null ? null : new QuantizedWeights(_parameters, _tape);
+        _exactCache = new CacheLayout(config, CacheFormat.F32);
+        _releasedCache = new CacheLayout(config, CacheFormat.Mixed);
         _average = options.AverageDecay > 0 ? [.. _parameters.Numbers.Select(p => Arena.Aligned(p.Value.Length))] : [];
     }
 
@@ -53,6 +59,11 @@ public sealed class Trainer : IDisposable
 
     /// <summary>Bytes held for activations and their gradients.</summary>
     public long ActivationBytes => _tape.Bytes;
+
+    // Whether passes round weights and cache rows now; depends on the steps done alone, so a resumed run switches where the whole one does.
+    private bool IsQuantized => Steps >= _options.QuantizeFrom;
+
+    private CacheLayout Cache => IsQuantized ? _releasedCache : _exactCache;
 
     /// <summary>The weights, for tests.</summary>
     internal Parameters Parameters => _parameters;
@@ -112,13 +123,18 @@ public sealed class Trainer : IDisposable
             _tape.Reset();
             steps[i] = new Step(_tape, Config, batches[i], Weights(1f / batches.Length))
             {
-                RecallEntries = Steps % _options.RecallEvery == 0 ? _options.RecallEntries : 0, AttendToAll = _options.AttendToAll,
+                RecallEntries = Steps % _options.RecallEvery == 0 ? _options.RecallEntries : 0, AttendToAll = _options.AttendToAll, Cache = Cache,
             };
-            // A trunk that stays as it is needs no gradients; the indexers' inputs are constants anyway.
-            _tape.ForwardOnly = _options.TrunkRate == 0;
-            losses[i] = _transformer.Forward(steps[i]);
-            _tape.ForwardOnly = false;
-            _tape.Backward();
+            Step step = steps[i];
+            losses[i] = WithPassWeights(() =>
+            {
+                // A trunk that stays as it is needs no gradients; the indexers' inputs are constants anyway.
+                _tape.ForwardOnly = _options.TrunkRate == 0;
+                StepLosses of = _transformer.Forward(step);
+                _tape.ForwardOnly = false;
+                _tape.Backward();
+                return of;
+            });
             tokens += batches[i].Rows;
         }
         float rate = _options.Schedule.RateAt(Steps);
@@ -136,7 +152,8 @@ public sealed class Trainer : IDisposable
     {
         ArgumentNullException.ThrowIfNull(batch);
         _tape.Reset();
-        double loss = _transformer.Forward(new Step(_tape, Config, batch, Weights(0) with { Mtp = 0 }) { RecallEntries = 0, AttendToAll = _options.AttendToAll }).CrossEntropy;
+        var step = new Step(_tape, Config, batch, Weights(0) with { Mtp = 0 }) { RecallEntries = 0, AttendToAll = _options.AttendToAll, Cache = Cache };
+        double loss = WithPassWeights(() => _transformer.Forward(step).CrossEntropy);
         _tape.Reset();
         return loss;
     }
@@ -160,7 +177,26 @@ public sealed class Trainer : IDisposable
     /// <summary>Stops the threads.</summary>
     public void Dispose() => _pool.Dispose();
 
-    private LossWeights Weights(float each) => new(each, Steps < _options.MtpFrom ? 0 : each * _options.MtpWeight, each * _options.BalanceWeight, each);
+    // Runs a pass with the weights that passes use now; the masters stand in their place again afterwards, whatever happens.
+    private T WithPassWeights<T>(Func<T> pass)
+    {
+        if (_quantized is null || !IsQuantized)
+        {
+            return pass();
+        }
+        try
+        {
+            _quantized.Use();
+            return pass();
+        }
+        finally
+        {
+            _quantized.UseMasters();
+        }
+    }
+
+    private LossWeights Weights(float each) =>
+        new(each, Steps < _options.MtpFrom ? 0 : each * _options.MtpWeight, each * _options.BalanceWeight, each);
 
     private (double Trunk, double Indexers) Update(float rate, Step[] steps)
     {
@@ -168,6 +204,7 @@ public sealed class Trainer : IDisposable
         Func<Parameter, float> rateOf = p => rate * Factor(p);
         _muon.Update(_tape, rateOf, _options.WeightDecay);
         _adam.Update(_tape, Steps + 1, rateOf, _options.WeightDecay);
+        _quantized?.Outdate();
         if (_options.TrunkRate > 0)
         {
             MoveRouterBiases(steps);
@@ -179,12 +216,19 @@ public sealed class Trainer : IDisposable
         return (trunk, indexers);
     }
 
-    private float Factor(Parameter p) => p.Weight.Key.Layer >= Config.LayerCount && Steps < _options.MtpFrom ? 0 : (p.OfIndexer ? _options.IndexerRate : _options.TrunkRate) * p.Weight.Key.Part switch
+    private float Factor(Parameter p)
+    {
+        if (p.Weight.Key.Layer >= Config.LayerCount && Steps < _options.MtpFrom)
+        {
+            return 0;
+        }
+        return (p.OfIndexer ? _options.IndexerRate : _options.TrunkRate) * p.Weight.Key.Part switch
         {
             WeightPart.Embedding => _options.EmbeddingRate,
             WeightPart.Head => _options.HeadRate,
             _ => Muon.Trains(p.Weight) ? 1 : _options.SmallRate,
         };
+    }
 
     // b_i += speed · sign(mean load − load_i).
     private void MoveRouterBiases(Step[] steps)

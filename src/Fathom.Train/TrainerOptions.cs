@@ -53,6 +53,12 @@ public sealed record TrainerOptions
     /// <summary>What is kept of the averaged weights in a step; 0 for no average.</summary>
     public float AverageDecay { get; init; }
 
+    /// <summary>
+    /// Steps done from which on passes use weights and cache rows rounded as the released format stores them, with gradients straight through
+    /// to the weights in singles; null for never.
+    /// </summary>
+    public long? QuantizeFrom { get; init; }
+
     /// <summary>Entries of a query for which the indexers' recall is measured.</summary>
     public int RecallEntries { get; init; } = 64;
 

@@ -13,6 +13,9 @@ internal sealed class Parameter : Variable
 
     public string Name => Weight.Name;
 
+    /// <summary>Lets passes read other numbers in place of those so far; the gradient stays.</summary>
+    public void Use(Memory<float> value) => Value = value;
+
     /// <summary>Whether it belongs to a lightning indexer, which learns from its own loss alone.</summary>
     public bool OfIndexer => Weight.Key.Part is WeightPart.IndexQuery or WeightPart.IndexHeadWeights or WeightPart.IndexCompressorKv
         or WeightPart.IndexCompressorGate or WeightPart.IndexCompressorPositionBias or WeightPart.IndexCompressorNorm;

@@ -9,7 +9,7 @@ internal class Variable(int rows, int columns, Memory<float> value, Memory<float
 
     public int Columns { get; } = columns;
 
-    public Memory<float> Value { get; } = value;
+    public Memory<float> Value { get; protected set; } = value;
 
     /// <summary>Backward passes add to it.</summary>
     public Memory<float> Gradient { get; } = gradient;

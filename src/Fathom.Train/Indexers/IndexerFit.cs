@@ -1,5 +1,6 @@
 using Fathom.Cpu.Kernels;
 using Fathom.Model;
+using Fathom.Tensors;
 using Fathom.Train.Autograd;
 using Fathom.Train.Autograd.Ops;
 using Fathom.Train.Model;
@@ -24,6 +25,7 @@ internal sealed class IndexerFit(ModelConfig config, LayerPlan plan, Parameters 
 
     private readonly LightningIndexer _indexer = new(config, plan, p);
     private readonly float[] _frequencies = RopeFrequencies.Compressed(config);
+    private readonly RowFormat _format = new CacheLayout(config, CacheFormat.F32).IndexFormat;
 
     /// <summary>Records the loss of some of the tokens looked at; returns it.</summary>
     /// <param name="tape">where to record</param> <param name="capture">of the layer</param> <param name="picked">which of them, ascending</param>
@@ -73,7 +75,7 @@ internal sealed class IndexerFit(ModelConfig config, LayerPlan plan, Parameters 
             capture.Latent(picked[i]).CopyTo(latents.Row(i));
         }
         Variable scores = _indexer.Rate(
-            tape, inputs, new IndexerQueries(x, latents, Rope.Angles(tape, places, _frequencies)), entries, Rope.Angles(tape, positions, _frequencies));
+            tape, inputs, new IndexerQueries(x, latents, Rope.Angles(tape, places, _frequencies)), entries, Rope.Angles(tape, positions, _frequencies), _format);
         Variable teacher = tape.New(picked.Length, scores.Columns, needsGradient: false);
         teacher.Value.Span.Clear();
         for (int i = 0; i < picked.Length; i++)

@@ -27,9 +27,9 @@ internal sealed class Attention(ModelConfig config, LayerPlan plan, Parameters p
         queries = RmsNorm.Apply(tape, heads, null, config.RmsNormEpsilon).Shaped(x.Rows, queries.Columns);
         Rope.Apply(tape, queries, c, angles);
         Variable keyValue = MatMul.Apply(tape, x, p[WeightPart.KeyValue, plan.Layer]);              // (T, d) → (T, c)
-        keyValue = RmsNorm.Apply(tape, keyValue, p[WeightPart.KeyValueNorm, plan.Layer], config.RmsNormEpsilon);
-        Rope.Apply(tape, keyValue, c, angles);
-        Variable? compressed = entries.Count == 0 ? null : _compressor?.Forward(tape, x, entries, step.EntryAngles(plan));
+        keyValue = CacheRows.Finish(
+            tape, keyValue, p[WeightPart.KeyValueNorm, plan.Layer], config.RmsNormEpsilon, angles, step.Cache.KeyFormat);
+        Variable? compressed = entries.Count == 0 ? null : _compressor?.Forward(tape, x, entries, step.EntryAngles(plan), step.Cache.KeyFormat);
         IndexerChoice? choice = entries.Count == 0 ? null : _indexer?.Forward(step, x.Detached(), latent.Detached());
         Variable attended = SparseAttention.Apply(
             tape, new AttentionInputs(queries, keyValue, compressed, p[WeightPart.Sink, plan.Layer]),

@@ -20,7 +20,7 @@ internal static class InitialCircuits
     public const float SharedShare = 0.5f;
 
     private const float OutputScale = 0.05f;
-    private static readonly float SmearScale = float.Parse(Environment.GetEnvironmentVariable("SMEAR") ?? "0.15");
+    private const float SmearScale = 0.15f;
     private const float GateScale = 0.25f;
     private const int Frequencies = 6;
 

@@ -29,7 +29,7 @@ internal static class InitialWeights
             }
         }
         Tie(p, deviation);
-        if (deviation is null && Environment.GetEnvironmentVariable("NOLOOK") is null)
+        if (deviation is null)
         {
             InitialCircuits.Fill(p);
         }

@@ -1,4 +1,5 @@
 using Fathom.Model;
+using Fathom.Tensors;
 using Fathom.Train.Autograd;
 using Fathom.Train.Autograd.Ops;
 
@@ -27,7 +28,7 @@ internal sealed class LightningIndexer(ModelConfig config, LayerPlan plan, Param
     {
         Entries entries = step.EntriesOf(plan);
         Variable scores = step.Tape.Learning(() =>
-            Rate(step.Tape, x, new IndexerQueries(x, latent, step.Angles(plan)), entries, step.EntryAngles(plan)));
+            Rate(step.Tape, x, new IndexerQueries(x, latent, step.Angles(plan)), entries, step.EntryAngles(plan), step.Cache.IndexFormat));
         Variable teacher = step.Tape.New(scores.Rows, scores.Columns, needsGradient: false);
         teacher.Value.Span.Clear();
         bool selects = !step.AttendToAll && entries.Most > config.IndexTopK;
@@ -37,12 +38,13 @@ internal sealed class LightningIndexer(ModelConfig config, LayerPlan plan, Param
     /// <summary>Rates every entry that the queries see.</summary>
     /// <param name="tape">where to record</param> <param name="x">normed input of all tokens, from which the keys are made</param>
     /// <param name="queries">who asks</param> <param name="entries">where they lie</param> <param name="entryAngles">of the entries' positions</param>
+    /// <param name="format">of an index key in the cache</param>
     /// <returns>I, (queries, stride)</returns>
-    public Variable Rate(Tape tape, Variable x, IndexerQueries queries, Entries entries, Memory<float> entryAngles)
+    public Variable Rate(Tape tape, Variable x, IndexerQueries queries, Entries entries, Memory<float> entryAngles, RowFormat format)
     {
-        Variable keys = _compressor.Forward(tape, x, entries, entryAngles);
+        Variable keys = _compressor.Forward(tape, x, entries, entryAngles, format);
         Variable heads = MatMul.Apply(tape, queries.Latent, p[WeightPart.IndexQuery, plan.Layer]);
-        Rope.Apply(tape, heads, config.IndexHeadDim, queries.Angles);
+        heads = CacheRows.Rotate(tape, CacheRows.RoundPoint(tape, heads, format), queries.Angles, format);
         Variable weights = MatMul.Apply(tape, queries.X, p[WeightPart.IndexHeadWeights, plan.Layer]);
         return IndexerScores.Apply(tape, heads, weights, keys, entries);
     }

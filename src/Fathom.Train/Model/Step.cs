@@ -26,6 +26,7 @@ internal sealed class Step
         Batch = batch;
         Weights = weights;
         _config = config;
+        Cache = new CacheLayout(config, CacheFormat.F32);
         _compressFrequencies = RopeFrequencies.Compressed(config);
         _windowAngles = Rope.Angles(tape, batch.Positions, RopeFrequencies.Plain(config));
         _compressAngles = Rope.Angles(tape, batch.FarPositions, _compressFrequencies);
@@ -54,6 +55,9 @@ internal sealed class Step
 
     /// <summary>Whether CSA attends to every visible entry, whatever the indexer rates highest.</summary>
     public bool AttendToAll { get; init; }
+
+    /// <summary>How cached rows are rounded; F32 rounds nothing.</summary>
+    public CacheLayout Cache { get; init; }
 
     /// <summary>Sum over scored layers.</summary>
     public double Balance { get; set; }

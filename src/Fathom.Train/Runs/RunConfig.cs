@@ -81,6 +81,12 @@ public sealed record RunConfig
     /// <summary>The step from which the MTP block is trained.</summary>
     public long MtpFrom { get; init; }
 
+    /// <summary>
+    /// Steps done from which on the model is trained as it will be stored: weights and cache rows are rounded to the released formats in
+    /// every pass; null for never.
+    /// </summary>
+    public long? QuantizeFrom { get; init; }
+
     /// <summary>Entries whose share of attention's mass is logged as the indexers' recall.</summary>
     public int RecallEntries { get; init; } = 64;
 
@@ -131,6 +137,7 @@ public sealed record RunConfig
         Require(EvaluateEvery > 0, "evaluateEvery", "at least 1", EvaluateEvery);
         Require(PositionReach >= 0, "positionReach", "at least 0", PositionReach);
         Require(MtpFrom >= 0, "mtpFrom", "at least 0", MtpFrom);
+        Require(QuantizeFrom is null or >= 0, "quantizeFrom", "at least 0, or null", QuantizeFrom ?? 0);
         Require(Tasks is null || Tasks.Weight is > 0 and <= 1, "tasks.weight", "above 0 and at most 1", Tasks?.Weight ?? 0);
         Require(Tasks?.LossShare is null or (> 0 and < 1), "tasks.lossShare", "between 0 and 1", Tasks?.LossShare ?? 0);
         return this;

@@ -24,6 +24,7 @@ public sealed class TrainingRun : IDisposable
     private static readonly TimeSpan s_betweenCheckpoints = TimeSpan.FromMinutes(5);
     private const int GapGrid = 128;
     private const int GapsMax = 4;
+    private const int GapLengthMin = 1024;
 
     private readonly RunConfig _config;
     private readonly RunFolder _folder;
@@ -157,11 +158,11 @@ public sealed class TrainingRun : IDisposable
     }
 
     // At multiples of 128 tokens, so that no compressed entry has a gap inside. Sizes are spread evenly over their orders of magnitude; half
-    // of the samples have none.
+    // of the samples have none, and no short one, which has yet to learn what lies near.
     private PositionGap[] Gaps(SeededRandom random, int length)
     {
         int places = (length - 1) / GapGrid, count = Math.Min(places, random.Next(2 * GapsMax) - GapsMax + 1);
-        if (_config.PositionReach <= GapGrid || count <= 0)
+        if (_config.PositionReach <= length || length < GapLengthMin || count <= 0)
         {
             return [];
         }
@@ -189,6 +190,7 @@ public sealed class TrainingRun : IDisposable
         MtpFrom = config.MtpFrom,
         RouterBiasSpeed = config.RouterBiasSpeed,
         AverageDecay = config.AverageDecay,
+        QuantizeFrom = config.QuantizeFrom,
         RecallEntries = config.RecallEntries,
         Threads = threads,
     };

@@ -30,7 +30,7 @@ public static class WeightNames
     public static WeightSpelling? Detect(Func<string, bool> contains)
     {
         ArgumentNullException.ThrowIfNull(contains);
-        return contains(Official(WeightPart.Embedding)) ? WeightSpelling.Official
+        return contains(InLayer(WeightPart.Embedding)) ? WeightSpelling.Official
             : contains("model." + Transformers(WeightPart.Embedding)) ? WeightSpelling.Transformers
             : null;
     }
@@ -38,7 +38,7 @@ public static class WeightNames
     /// <summary>The official name of a weight; MTP blocks are mtp.0 … for layers from <paramref name="layerCount"/> on.</summary>
     public static string Name(WeightKey key, int layerCount)
     {
-        string name = Official(key.Part).Replace(ExpertMark, Number(key.Expert), StringComparison.Ordinal);
+        string name = InLayer(key.Part).Replace(ExpertMark, Number(key.Expert), StringComparison.Ordinal);
         return key.Layer < 0 ? name
             : key.Layer < layerCount ? $"layers.{Number(key.Layer)}.{name}"
             : $"mtp.{Number(key.Layer - layerCount)}.{name}";
@@ -73,6 +73,9 @@ public static class WeightNames
         };
     }
 
+    /// <summary>The official name of a part within its layer; * stands for an expert's number.</summary>
+    public static string InLayer(WeightPart part) => Names(part).Official;
+
     /// <summary>The official name of a weight's scales.</summary>
     internal static string OfficialScale(string name) =>
         name.EndsWith(WeightSuffix, StringComparison.Ordinal)
@@ -84,8 +87,6 @@ public static class WeightNames
     private static WeightPlace Stack(string name, int expert, int firstRow) => new(name, name + "_scale_inv", expert, firstRow);
 
     private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
-
-    private static string Official(WeightPart part) => Names(part).Official;
 
     private static string Transformers(WeightPart part) => Names(part).Transformers;
 

@@ -27,49 +27,6 @@ public sealed class CheckpointReaderTests : IDisposable
         Assert.Empty(reader.UnknownNames);
     }
 
-    // Writes the golden's tensors under transformers' names, the experts stacked, gate over up.
-    private void WriteTransformers(Checkpoint source, ModelConfig config, bool olderIndexer)
-    {
-        var parts = new SortedDictionary<string, List<(int Expert, int Row, TensorEntry Entry)>>(StringComparer.Ordinal);
-        foreach (ExpectedWeight weight in ExpectedWeights.Of(config, withMtp: false))
-        {
-            IReadOnlyList<WeightPlace> places = WeightNames.Places(weight, WeightSpelling.Transformers, config.LayerCount);
-            WeightPlace place = places[olderIndexer && weight.Key.Part == WeightPart.IndexHeadWeights ? 1 : 0];
-            Add(place.Name, place, source.Get(weight.Name));
-            if (source.TryGet(weight.ScaleName, out TensorEntry? scale))
-            {
-                Add(place.ScaleName, place, scale);
-            }
-        }
-        TensorToWrite[] tensors = [.. parts.Select(pair => Announce(pair.Key, pair.Value, config))];
-        using CheckpointWriter writer = CheckpointWriter.Create(_folder.Root, tensors, shardBytesMax: 300_000);
-        foreach ((string name, List<(int Expert, int Row, TensorEntry Entry)> list) in parts)
-        {
-            foreach ((_, _, TensorEntry entry) in list.OrderBy(part => part.Expert).ThenBy(part => part.Row))
-            {
-                writer.Write(name, entry.Bytes);
-            }
-        }
-        writer.Complete();
-
-        void Add(string name, WeightPlace place, TensorEntry entry)
-        {
-            if (!parts.TryGetValue(name, out List<(int Expert, int Row, TensorEntry Entry)>? list))
-            {
-                parts[name] = list = [];
-            }
-            list.Add((place.Expert, place.FirstRow, entry));
-        }
-    }
-
-    private static TensorToWrite Announce(string name, List<(int Expert, int Row, TensorEntry Entry)> parts, ModelConfig config)
-    {
-        TensorEntry first = parts[0].Entry;
-        return parts[0].Expert < 0
-            ? new TensorToWrite(name, first.DType, first.Shape)
-            : new TensorToWrite(name, first.DType, [config.ExpertCount, parts.Count / config.ExpertCount * first.Shape[0], first.Shape[1]]);
-    }
-
     [Theory]
     [InlineData("d_flash", false)]
     [InlineData("e_pro", true)]
@@ -80,7 +37,7 @@ public sealed class CheckpointReaderTests : IDisposable
         string folder = TestFiles.Path("tests", "goldens", golden);
         ModelConfig config = ConfigReader.Read(folder).Config;
         using Checkpoint official = Checkpoint.Open(folder);
-        WriteTransformers(official, config, olderIndexer);
+        TransformersCheckpoint.Write(official, config, _folder.Root, olderIndexer);
         using Checkpoint transformers = Checkpoint.Open(_folder.Root);
         CheckpointReader expected = CheckpointReader.Open(official, config);
         CheckpointReader found = CheckpointReader.Open(transformers, config);

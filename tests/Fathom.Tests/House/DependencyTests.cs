@@ -16,6 +16,7 @@ public partial class DependencyTests
         ["Model"] = ["Devices", "Tensors", "Formats"],
         ["Planning"] = ["Model", "Devices"],              // for the scoring function that a config names
         ["Checkpoints"] = ["Model", "Devices", "Tensors", "Formats"],
+        ["Quantization"] = ["Checkpoints", "Model", "Devices", "Tensors", "Formats"],   // Devices for the scoring function that a config names
         ["Text"] = ["Checkpoints"],                       // for its exception: tokenizer.json is a file beside the checkpoint
         ["Prompts"] = ["Text"],
         ["Cache"] = ["Model", "Devices", "Tensors", "Formats"],

@@ -13,6 +13,9 @@ public sealed partial class ContractTask
     /// <summary>A sample is at most this much shorter than asked: chat turns can't be cut.</summary>
     public const int Slack = 16;
 
+    /// <summary>Tokens that a conversation needs at least.</summary>
+    public const int MinLength = 512;
+
     private const int QuestionsMax = 16;
     private const int ContractsMax = 40;
     private const double ContractShare = 0.6;
@@ -36,10 +39,10 @@ public sealed partial class ContractTask
     }
 
     /// <summary>A conversation of at most <paramref name="length"/> tokens and less than <see cref="Slack"/> fewer.</summary>
-    /// <param name="seed">the same seed gives the same sample</param> <param name="length">at least 512</param>
+    /// <param name="seed">the same seed gives the same sample</param> <param name="length">at least <see cref="MinLength"/></param>
     public TaskSample Generate(ulong seed, int length)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(length, 512);
+        ArgumentOutOfRangeException.ThrowIfLessThan(length, MinLength);
         var random = new SeededRandom(seed, (ulong)TaskKind.Contracts);
         (string text, List<Clause> clauses, List<string> parties) = Write(random, length);
         Clause[] asked = [.. clauses];

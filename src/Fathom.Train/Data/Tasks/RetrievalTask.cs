@@ -10,9 +10,9 @@ namespace Fathom.Train.Data.Tasks;
 public sealed partial class RetrievalTask
 {
     private const int GroupsMax = 128;
-    private const int QueriesMax = 32;
-    private const double FactShare = 0.72;
-    private const double QueryShare = 0.15;
+    private const int QueriesMax = 64;
+    private const double FactShare = 0.5;
+    private const double QueryShare = 0.4;
 
     private readonly Tokenizer _tokenizer;
     private readonly Prose _prose;
@@ -144,7 +144,7 @@ public sealed partial class RetrievalTask
     private readonly record struct WrittenFact(TokenSpan Fact, TokenSpan Value);
 }
 
-/// <summary>Task samples as a source for training: kinds in turn.</summary>
+/// <summary>Task samples as a source for training: kinds in turn, those that fit into the length.</summary>
 /// <param name="name">for logs</param> <param name="kinds">which ones, repeated for more of them</param>
 /// <param name="retrieval">makes the kinds in prose</param> <param name="contracts">makes contracts</param> <param name="pairs">makes bare pairs</param>
 public sealed class TaskSource(string name, IReadOnlyList<TaskKind> kinds, RetrievalTask retrieval, ContractTask contracts, PairTask pairs) : ISampleSource
@@ -156,7 +156,8 @@ public sealed class TaskSource(string name, IReadOnlyList<TaskKind> kinds, Retri
     public IReadOnlyList<TrainingSample> Draw(ulong seed, long drawn, int length)
     {
         ulong sample = SeededRandom.Mix(unchecked(seed + (ulong)drawn));
-        TaskKind kind = kinds[(int)(sample % (ulong)kinds.Count)];
+        TaskKind[] fitting = [.. kinds.Where(kind => kind != TaskKind.Contracts || length >= ContractTask.MinLength)];
+        TaskKind kind = fitting[(int)(sample % (ulong)fitting.Length)];
         TaskSample task = kind switch
         {
             TaskKind.Contracts => contracts.Generate(sample, length),
