@@ -62,11 +62,10 @@ internal static class InitialWeights
                 values.Fill(1);
                 break;
             default:
-                float mean = deviation is null && parameter.Weight.Key.Part == WeightPart.Embedding ? InitialCircuits.SharedShare * EmbeddingDeviation : 0;
                 float each = deviation ?? (parameter.Weight.Key.Part == WeightPart.Embedding ? EmbeddingDeviation : 1 / MathF.Sqrt(parameter.Columns));
                 for (int i = 0; i < values.Length; i++)
                 {
-                    values[i] = mean + (each * Normal(random));
+                    values[i] = each * Normal(random);
                 }
                 break;
         }

@@ -211,7 +211,7 @@ public sealed class TrainingRun : IDisposable
             var hidden = new Prose(data, tokenizer);
             var source = new TaskSource(
                 "tasks", kinds, new RetrievalTask(tokenizer, hidden, Split.Training), new ContractTask(tokenizer, hidden, Split.Training),
-                new PairTask(tokenizer));
+                kinds.Contains(TaskKind.Pairs) ? new PairTask(tokenizer) : null);
             sources.Add(new WeightedSource(source, tasks.Weight, tasks.MinLength));
         }
         return sources;

@@ -50,7 +50,7 @@ public class TrainingRunTests
         File.WriteAllText(path, File.ReadAllText(path).Replace("\"averageDecay\": 0.5", "\"averageDecay\": 0", StringComparison.Ordinal));
         string output = folder.Path("run");
         Train(RunConfig.Read(path), output, long.MaxValue);
-        double logged = double.Parse(File.ReadLines(Path.Combine(output, "log.csv")).Last().Split(',')[7], CultureInfo.InvariantCulture);
+        double logged = double.Parse(File.ReadLines(Path.Combine(output, "log.csv")).Last().Split(',')[9], CultureInfo.InvariantCulture);
 
         string saved = Path.Combine(output, "model");
         using var device = new CpuDevice(1);
@@ -114,7 +114,7 @@ public class TrainingRunTests
               "model": "config.json", "tokenizer": "{{bundled.Replace('\\', '/')}}", "texts": ["prose.txt"], "heldOut": "heldout.txt",
               "tasks": { "weight": 0.25, "kinds": ["induction"], "minLength": 128 },
               "stages": [{ "steps": 4, "length": 64 }, { "steps": 8, "length": 128 }],
-              "steps": 12, "batchTokens": 256, "peakRate": 0.01, "evaluateEvery": 6, "averageDecay": 0.5, "positionOffset": 4096
+              "steps": 12, "batchTokens": 256, "peakRate": 0.01, "evaluateEvery": 6, "averageDecay": 0.5, "positionReach": 4096
             }
             """);
         return folder.Path(name);

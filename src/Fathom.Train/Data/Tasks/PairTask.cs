@@ -4,9 +4,9 @@ using Fathom.Text;
 namespace Fathom.Train.Data.Tasks;
 
 /// <summary>
-/// Pairs of a key of one to three random tokens and a group of three digits; then the keys again and again in other orders, each with its answer.
-/// There is nothing else in the sequence: a fifth to a half of its tokens are answers, where prose has one in a hundred. Sequences with few pairs,
-/// which are easy, are as frequent as those with many. Immutable; safe from any thread.
+/// Pairs of a key of one to three random tokens and a group of three digits; then the keys in another order, each with its answer; then new pairs,
+/// until the sequence is full. A tenth to a quarter of its tokens are answers, where prose has one in a hundred. Few pairs at once, which are easy,
+/// are as frequent as many. Immutable; safe from any thread.
 /// </summary>
 public sealed class PairTask
 {
@@ -42,22 +42,21 @@ public sealed class PairTask
         int keyTokens = 1 + random.Next(KeyTokensMax);
         bool blank = random.Next(2) == 0;
         int each = keyTokens + (blank ? 2 : 1), most = Math.Min((length - 1) / each / 2, _words.Length / 2);
-        int pairs = (int)(PairsMin * Math.Pow((double)most / PairsMin, random.NextShare()));
-        int[][] keys = Keys(random, pairs, keyTokens);
-        int[] values = [.. keys.Select(_ => random.Pick(_values))];
         var tokens = new List<int>(length) { _begin };
-        int[] places = Write(tokens, keys, values, blank, [.. Enumerable.Range(0, pairs)]);
-        int[] order = [.. Enumerable.Range(0, pairs)];
         var asked = new List<TaskQuery>();
         var mask = new bool[length];
-        while (tokens.Count + each <= length)
+        var used = new HashSet<string>();
+        while (length - tokens.Count >= 2 * each)
         {
+            int room = (length - tokens.Count) / each, pairs = Math.Min(room / 2, (int)(PairsMin * Math.Pow((double)most / PairsMin, random.NextShare())));
+            int[][] keys = Keys(random, pairs, keyTokens, used);
+            int[] values = [.. keys.Select(_ => random.Pick(_values))], order = [.. Enumerable.Range(0, pairs)];
+            int[] places = Write(tokens, keys, values, blank, order);
             random.Shuffle(order.AsSpan());
-            int[] round = [.. order.Take((length - tokens.Count) / each)];
-            int[] answers = Write(tokens, keys, values, blank, round);
-            for (int i = 0; i < round.Length; i++)
+            int[] answers = Write(tokens, keys, values, blank, order);
+            for (int i = 0; i < pairs; i++)
             {
-                int pair = round[i];
+                int pair = order[i];
                 mask[answers[i]] = true;
                 asked.Add(new TaskQuery(
                     _tokenizer.Decode(keys[pair]), _tokenizer.Decode([values[pair]]), new TokenSpan(answers[i], 1), [new TokenSpan(places[pair], 1)],
@@ -68,18 +67,17 @@ public sealed class PairTask
         {
             tokens.Add(_begin);
         }
-        return new TaskSample(TaskKind.Pairs, [.. tokens], mask, asked, [.. keys.Select(key => _tokenizer.Decode(key))]);
+        return new TaskSample(TaskKind.Pairs, [.. tokens], mask, asked, [.. used]);
     }
 
-    /// <summary>Random keys whose texts differ.</summary>
-    private int[][] Keys(SeededRandom random, int count, int keyTokens)
+    /// <summary>Random keys whose texts have not been used.</summary>
+    private int[][] Keys(SeededRandom random, int count, int keyTokens, HashSet<string> used)
     {
         var keys = new List<int[]>();
-        var texts = new HashSet<string>();
         while (keys.Count < count)
         {
             int[] key = [.. Enumerable.Range(0, keyTokens).Select(_ => random.Pick(_words))];
-            if (texts.Add(_tokenizer.Decode(key)))
+            if (used.Add(_tokenizer.Decode(key)))
             {
                 keys.Add(key);
             }

@@ -146,8 +146,8 @@ public sealed partial class RetrievalTask
 
 /// <summary>Task samples as a source for training: kinds in turn, those that fit into the length.</summary>
 /// <param name="name">for logs</param> <param name="kinds">which ones, repeated for more of them</param>
-/// <param name="retrieval">makes the kinds in prose</param> <param name="contracts">makes contracts</param> <param name="pairs">makes bare pairs</param>
-public sealed class TaskSource(string name, IReadOnlyList<TaskKind> kinds, RetrievalTask retrieval, ContractTask contracts, PairTask pairs) : ISampleSource
+/// <param name="retrieval">makes the kinds in prose</param> <param name="contracts">makes contracts</param> <param name="pairs">makes bare pairs; only where they are among the kinds</param>
+public sealed class TaskSource(string name, IReadOnlyList<TaskKind> kinds, RetrievalTask retrieval, ContractTask contracts, PairTask? pairs = null) : ISampleSource
 {
     /// <inheritdoc/>
     public string Name => name;
@@ -161,7 +161,7 @@ public sealed class TaskSource(string name, IReadOnlyList<TaskKind> kinds, Retri
         TaskSample task = kind switch
         {
             TaskKind.Contracts => contracts.Generate(sample, length),
-            TaskKind.Pairs => pairs.Generate(sample, length),
+            TaskKind.Pairs => pairs!.Generate(sample, length),              // given where pairs are among the kinds
             _ => retrieval.Generate(kind, sample, length),
         };
         return [task.ToTraining($"{name}/{kind}")];

@@ -95,8 +95,8 @@ public class TaskTests
     }
 
     [Fact]
-    public void A_sequence_of_2048_tokens_has_a_hundred_keys() =>
-        Assert.All(Enumerable.Range(0, 8), seed => Assert.InRange(Generate(TaskKind.Induction, Split.Training, (ulong)seed, 2048).Keys.Count, 100, 128));
+    public void A_sequence_of_2048_tokens_has_scores_of_keys() =>
+        Assert.All(Enumerable.Range(0, 8), seed => Assert.InRange(Generate(TaskKind.Induction, Split.Training, (ulong)seed, 2048).Keys.Count, 70, 128));
 
     [Fact]
     public void Variables_resolve_through_their_chain()
@@ -157,9 +157,12 @@ public class TaskTests
         return [.. Enumerable.Range(0, 400).SelectMany(_ => new[] { names.Person(), names.Thing() })];
     }
 
-    private static TaskSample Generate(TaskKind kind, Split split, ulong seed, int length) => kind == TaskKind.Contracts
-        ? new ContractTask(LearntTokenizer.Value, s_prose, split).Generate(seed, length)
-        : new RetrievalTask(LearntTokenizer.Value, s_prose, split).Generate(kind, seed, length);
+    private static TaskSample Generate(TaskKind kind, Split split, ulong seed, int length) => kind switch
+    {
+        TaskKind.Contracts => new ContractTask(LearntTokenizer.Value, s_prose, split).Generate(seed, length),
+        TaskKind.Pairs => new PairTask(LearntTokenizer.Value).Generate(seed, length),
+        _ => new RetrievalTask(LearntTokenizer.Value, s_prose, split).Generate(kind, seed, length),
+    };
 
     private static string Decode(TaskSample sample, TokenSpan span) => LearntTokenizer.Value.Decode(sample.Tokens.AsSpan(span.Start, span.Count));
 }
