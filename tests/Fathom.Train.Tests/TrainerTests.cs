@@ -129,6 +129,20 @@ public class TrainerTests
     }
 
     [Fact]
+    public void The_mtp_block_rests_until_its_step()
+    {
+        using Trainer trainer = Trainer.Begin(s_config, Options with { MtpFrom = 2 });
+        float[][] before = Mtp();
+        Assert.Equal(0, trainer.Step(TrainedModel.Pack(s_config, 1, 40)).MtpLoss);
+        trainer.Step(TrainedModel.Pack(s_config, 2, 40));
+        Assert.Equal(before, Mtp());
+        Assert.True(trainer.Step(TrainedModel.Pack(s_config, 3, 40)).MtpLoss > 0);
+        Assert.NotEqual(before, Mtp());
+
+        float[][] Mtp() => [.. trainer.Parameters.Trained.Where(p => p.Weight.Key.Layer >= s_config.LayerCount).Select(p => p.Value.ToArray())];
+    }
+
+    [Fact]
     public void The_indexers_can_be_trained_alone()
     {
         using Trainer trainer = Trainer.Begin(s_config, Options with { TrunkRate = 0, IndexerRate = 0.5f });

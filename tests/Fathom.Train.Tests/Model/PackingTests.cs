@@ -39,6 +39,31 @@ public class PackingTests
         Assert.True(worst > 0, "the offset had no effect at all");
     }
 
+    /// <summary>Rows in front of a gap see what they saw; those behind it see distances changed, but not in layers that see a window only.</summary>
+    [Fact]
+    public void A_gap_makes_what_lies_before_it_far()
+    {
+        const int Place = 24, Rows = 56;
+        int[] tokens = TrainedModel.Pack(s_config, 55, Rows).Tokens.ToArray();
+        (float[] near, float[] far) = Both(s_config);
+        int border = Place * s_config.VocabularySize;
+        Assert.Equal(near[..border], far[..border]);
+        Assert.NotEqual(near[border..], far[border..]);
+        ModelConfig windows = s_config with { CompressRatios = [0, 0, 0, 0, 0], MtpLayerCount = 0 };
+        (near, far) = Both(windows);
+        Assert.Equal(near, far);
+
+        (float[], float[]) Both(ModelConfig config)
+        {
+            var straight = new PackedBatch();
+            straight.Add(tokens);
+            var spread = new PackedBatch();
+            spread.Add(tokens, straight.Targets, gaps: [new PositionGap(Place, 8 * 1000)]);
+            Assert.Equal(Rows - 1 + 8000, spread.FarPositions[^1]);
+            return (Logits(straight, config), Logits(spread, config));
+        }
+    }
+
     [Fact]
     public void Only_the_best_entries_are_attended_to_and_still_match_the_reference()
     {
@@ -80,10 +105,12 @@ public class PackingTests
         Assert.All(p.Trained.Where(parameter => !parameter.OfIndexer), parameter => Assert.False(parameter.Gradient.Span.ContainsAnyExcept(0), parameter.Name));
     }
 
-    private static float[] Logits(PackedBatch pack)
+    private static float[] Logits(PackedBatch pack) => Logits(pack, s_config);
+
+    private static float[] Logits(PackedBatch pack, ModelConfig config)
     {
         using var pool = new WorkerPool(2);
-        Parameters p = TrainedModel.Parameters(s_config, ReferenceWeights.Random(s_config, 50));
-        return new Transformer(p).Logits(new Step(new Tape(pool), s_config, pack, new LossWeights(1, 0, 0, 0))).Value.ToArray();
+        Parameters p = TrainedModel.Parameters(config, ReferenceWeights.Random(config, 50));
+        return new Transformer(p).Logits(new Step(new Tape(pool), config, pack, new LossWeights(1, 0, 0, 0))).Value.ToArray();
     }
 }

@@ -36,6 +36,22 @@ public class MuonTests
         Assert.Equal(1, Math.Sqrt(squares / lines), 5e-3);
     }
 
+    /// <summary>Squares of such gradients are no normal numbers any more: their direction is noise, and dividing by their norm is worse.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1e-20f)]
+    [InlineData(1e-24f)]
+    public void A_matrix_without_a_direction_stays_finite(float gradient)
+    {
+        var parameter = new Parameter(new ExpectedWeight(new WeightKey(WeightPart.QueryUp, 0), "q", WeightRole.Linear, 20, 7, false));
+        float[] before = Random(140, 3);
+        before.CopyTo(parameter.Value.Span);
+        Random(140, 4).Select(value => value * gradient).ToArray().CopyTo(parameter.Gradient.Span);
+        using var pool = new WorkerPool(1);
+        new Muon([parameter], TinyModels.Flash).Update(new Tape(pool), _ => Rate, 0);
+        Assert.Equal(before, parameter.Value.ToArray());
+    }
+
     /// <summary>Momentum, orthogonalisation, scale and decay against loops in double precision; every output group is a matrix of its own.</summary>
     [Fact]
     public void Updates_are_the_reference_s()
