@@ -15,7 +15,7 @@ namespace Fathom.Train.Model;
 /// </remarks>
 internal static class InitialCircuits
 {
-    private const float OutputScale = 0.05f;
+    private const float OutputScale = 0.2f;
     private const float GateScale = 0.25f;
 
     /// <summary>Overwrites what the CSA layers' attention began with.</summary>

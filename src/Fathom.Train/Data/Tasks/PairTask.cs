@@ -4,7 +4,7 @@ using Fathom.Text;
 namespace Fathom.Train.Data.Tasks;
 
 /// <summary>
-/// Pairs of a key of one to three random tokens and a group of three digits; then the keys in another order, each with its answer; then new pairs,
+/// Pairs of a key of one to three random tokens and a group of three digits, with up to six other words between them; then the keys in another order, each with its answer; then new pairs,
 /// until the sequence is full. A tenth to a quarter of its tokens are answers, where prose has one in a hundred. Few pairs at once, which are easy,
 /// are as frequent as many. Immutable; safe from any thread.
 /// </summary>
@@ -13,6 +13,9 @@ public sealed class PairTask
     private const int KeyTokensMax = 3;
     private const int Groups = 1000;
     private const int PairsMin = 2;
+
+    // An entry holds eight tokens: a pair that is alone in one is easier to find.
+    private const int BetweenMax = 6;
 
     private readonly Tokenizer _tokenizer;
     private readonly int _begin;
@@ -33,7 +36,7 @@ public sealed class PairTask
         _words = [.. Enumerable.Range(0, tokenizer.VocabularySize).Where(id => !tokenizer.IsAdded(id) && tokenizer.TokenBytes(id) is [_, ..] bytes && IsWord(bytes))];
     }
 
-    /// <summary>A sequence of exactly <paramref name="length"/> tokens, prose-free; BOS tokens fill what no pair fits into.</summary>
+    /// <summary>A sequence of exactly <paramref name="length"/> tokens, without prose; BOS tokens fill what no pair fits into.</summary>
     /// <param name="seed">the same seed gives the same sample</param> <param name="length">at least 16</param>
     public TaskSample Generate(ulong seed, int length)
     {
@@ -41,19 +44,20 @@ public sealed class PairTask
         var random = new SeededRandom(seed, (ulong)TaskKind.Pairs);
         int keyTokens = 1 + random.Next(KeyTokensMax);
         bool blank = random.Next(2) == 0;
-        int each = keyTokens + (blank ? 2 : 1), most = Math.Min((length - 1) / each / 2, _words.Length / 2);
+        int between = random.Next(BetweenMax + 1), each = (2 * (keyTokens + (blank ? 2 : 1))) + between;
+        int most = Math.Min((length - 1) / each, _words.Length / 2);
         var tokens = new List<int>(length) { _begin };
         var asked = new List<TaskQuery>();
         var mask = new bool[length];
         var used = new HashSet<string>();
-        while (length - tokens.Count >= 2 * each)
+        while (length - tokens.Count >= each)
         {
-            int room = (length - tokens.Count) / each, pairs = Math.Min(room / 2, (int)(PairsMin * Math.Pow((double)most / PairsMin, random.NextShare())));
+            int room = (length - tokens.Count) / each, pairs = Math.Min(room, (int)(PairsMin * Math.Pow((double)most / PairsMin, random.NextShare())));
             int[][] keys = Keys(random, pairs, keyTokens, used);
             int[] values = [.. keys.Select(_ => random.Pick(_values))], order = [.. Enumerable.Range(0, pairs)];
-            int[] places = Write(tokens, keys, values, blank, order);
+            int[] places = Write(tokens, keys, values, blank, order, () => random.Pick(_words), between);
             random.Shuffle(order.AsSpan());
-            int[] answers = Write(tokens, keys, values, blank, order);
+            int[] answers = Write(tokens, keys, values, blank, order, () => 0, 0);
             for (int i = 0; i < pairs; i++)
             {
                 int pair = order[i];
@@ -85,8 +89,8 @@ public sealed class PairTask
         return [.. keys];
     }
 
-    /// <summary>Appends pairs; returns the places of their values.</summary>
-    private int[] Write(List<int> tokens, int[][] keys, int[] values, bool blank, int[] order)
+    /// <summary>Appends pairs, with other words behind each; returns the places of their values.</summary>
+    private int[] Write(List<int> tokens, int[][] keys, int[] values, bool blank, int[] order, Func<int> other, int between)
     {
         var places = new int[order.Length];
         for (int i = 0; i < order.Length; i++)
@@ -98,6 +102,10 @@ public sealed class PairTask
             }
             places[i] = tokens.Count;
             tokens.Add(values[order[i]]);
+            for (int n = 0; n < between; n++)
+            {
+                tokens.Add(other());
+            }
         }
         return places;
     }
