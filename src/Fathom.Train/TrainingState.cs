@@ -54,7 +54,20 @@ internal static class TrainingState
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new TrainingStateException($"{path}: the training state could not be written: {e.Message} The last good state is untouched.", e);
+            Remove(partial);
+            throw new TrainingStateException($"{path}: the training state could not be written: {e.Message} What was there is untouched.", e);
+        }
+    }
+
+    // On a full disk half a state is in the way of everything else; where it can't go either, the first error is the one to tell.
+    private static void Remove(string partial)
+    {
+        try
+        {
+            File.Delete(partial);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
         }
     }
 
