@@ -52,7 +52,8 @@ internal static class TrainingState
             }
             File.Move(partial, path, overwrite: true);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        // The runtime's word for a file beyond what the file system or the user's limit allows is ArgumentOutOfRangeException.
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException)
         {
             Remove(partial);
             throw new TrainingStateException($"{path}: the training state could not be written: {e.Message} What was there is untouched.", e);

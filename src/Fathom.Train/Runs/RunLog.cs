@@ -9,6 +9,7 @@ internal sealed class RunLog : IDisposable
     private const string Header = "step,loss,textLoss,answerLoss,mtpLoss,rate,tokensPerSecond,trunkNorm,indexerNorm,heldOutBitsPerByte,recall,divergence,leastLoad,mostLoad";
 
     private readonly RunFolder _folder;
+    private readonly FileStream _lock;
     private readonly FileStream _file;
     private readonly StreamWriter _writer;
     private readonly List<(long Step, double Loss, double? HeldOut)> _points = [];
@@ -19,6 +20,8 @@ internal sealed class RunLog : IDisposable
         _folder = folder;
         try
         {
+            // Held by this process alone while it lives; a kill sets it free. The log itself stays open to readers.
+            _lock = new FileStream(Path.Combine(folder.FolderPath, "run.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             _file = new FileStream(folder.LogPath, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
             using var reader = new StreamReader(_file, Encoding.ASCII, leaveOpen: true);
             // Cut behind the last line to keep, never written anew: a kill here loses nothing.
@@ -27,6 +30,7 @@ internal sealed class RunLog : IDisposable
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {
             _file?.Dispose();
+            _lock?.Dispose();
             throw new RunException($"{folder.LogPath}: expected a log to go on with, found: {problem.Message} Is another run in this folder?", problem);
         }
         _file.Seek(0, SeekOrigin.End);
@@ -63,10 +67,11 @@ internal sealed class RunLog : IDisposable
         {
             _writer.Dispose();
         }
-        catch (IOException)
+        catch (Exception problem) when (problem is IOException or ArgumentOutOfRangeException)
         {
             // Lines behind the last checkpoint, which a resumed run drops anyway; the full disk has been told of by the checkpoint.
         }
+        _lock.Dispose();
     }
 
     // Bytes of the header and the whole lines of steps that are done. A killed run's last line may be torn.

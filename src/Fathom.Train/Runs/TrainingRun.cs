@@ -146,7 +146,7 @@ public sealed class TrainingRun : IDisposable
         {
             write();
         }
-        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or TrainingStateException or CheckpointException)
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException or TrainingStateException or CheckpointException)
         {
             string left = _checkpoint is { } step
                 ? $"The last good checkpoint, of step {step}, is still there: make room or give access, and the same command goes on from it."
