@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Fathom.Checkpoints;
 using Fathom.Cpu;
 using Fathom.Engine;
 using Fathom.Model;
