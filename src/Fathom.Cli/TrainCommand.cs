@@ -29,7 +29,7 @@ internal static class TrainCommand
         var command = new CommandWithExample(
             "train",
             "Trains a small model from a config; Ctrl-C stops behind the current step, the same command goes on bit for bit.",
-            "fathom train --config runs/tiny.json --minutes 10")
+            "fathom train --config runs/tiny/run.json --minutes 10")
         {
             config, output, minutes, threads, quiet, TrainIndexerCommand.Create(),
         };

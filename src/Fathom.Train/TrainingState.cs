@@ -52,9 +52,23 @@ internal static class TrainingState
             }
             File.Move(partial, path, overwrite: true);
         }
+        // The runtime's word for a file beyond what the file system or the user's limit allows is ArgumentOutOfRangeException.
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException)
+        {
+            Remove(partial);
+            throw new TrainingStateException($"{path}: the training state could not be written: {e.Message} What was there is untouched.", e);
+        }
+    }
+
+    // On a full disk half a state is in the way of everything else; where it can't go either, the first error is the one to tell.
+    private static void Remove(string partial)
+    {
+        try
+        {
+            File.Delete(partial);
+        }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new TrainingStateException($"{path}: the training state could not be written: {e.Message} The last good state is untouched.", e);
         }
     }
 

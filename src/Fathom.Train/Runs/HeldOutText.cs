@@ -6,7 +6,9 @@ namespace Fathom.Train.Runs;
 /// <summary>A text that is never trained on, cut into windows; a fixed sample of them tells how the run is going.</summary>
 internal sealed class HeldOutText
 {
-    private const int WindowTokens = 1024;
+    /// <summary>Tokens of a window.</summary>
+    internal const int WindowTokens = 1024;
+
     private const int WindowsMax = 24;
 
     private readonly List<PackedBatch> _windows = [];
@@ -21,7 +23,7 @@ internal sealed class HeldOutText
         int[] ids = tokenizer.Encode(bytes, recognizeAddedTokens: false);
         if (ids.Length < 2)
         {
-            throw new RunException($"{path}: expected a text of at least two tokens to evaluate, found {ids.Length}.");
+            throw new RunException($"{path}: expected a text of at least two tokens to evaluate, found {ids.Length}. Name another file as heldOut.");
         }
         _tokensPerByte = (double)ids.Length / bytes.Length;
         int windows = Math.Max(1, ids.Length / WindowTokens);

@@ -93,6 +93,9 @@ public sealed record RunConfig
     /// <summary>Steps between evaluations of the held-out text.</summary>
     public long EvaluateEvery { get; init; } = 200;
 
+    /// <summary>Steps between checkpoints, which decide what a crash costs and nothing else; null for one every five minutes.</summary>
+    public long? CheckpointEvery { get; init; }
+
     /// <summary>Seed of weights, order and tasks.</summary>
     public int Seed { get; init; }
 
@@ -135,6 +138,7 @@ public sealed record RunConfig
         Require(WarmupSteps + DecaySteps <= Steps, "warmupSteps + decaySteps", $"at most the {Steps} steps", WarmupSteps + DecaySteps);
         Require(PeakRate > 0, "peakRate", "more than 0", PeakRate);
         Require(EvaluateEvery > 0, "evaluateEvery", "at least 1", EvaluateEvery);
+        Require(CheckpointEvery is null or > 0, "checkpointEvery", "at least 1, or null for one every five minutes", CheckpointEvery ?? 0);
         Require(PositionReach >= 0, "positionReach", "at least 0", PositionReach);
         Require(MtpFrom >= 0, "mtpFrom", "at least 0", MtpFrom);
         Require(QuantizeFrom is null or >= 0, "quantizeFrom", "at least 0, or null", QuantizeFrom ?? 0);

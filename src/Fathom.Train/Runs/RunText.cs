@@ -15,7 +15,7 @@ internal static class RunText
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or DecoderFallbackException)
         {
-            throw new RunException($"{path}: expected a text in UTF-8, found: {problem.Message}", problem);
+            throw new RunException($"{path}: expected a text in UTF-8, found: {problem.Message} Is the path right, and the file a text? Convert other encodings to UTF-8.", problem);
         }
     }
 }

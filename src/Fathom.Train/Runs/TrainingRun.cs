@@ -32,6 +32,7 @@ public sealed class TrainingRun : IDisposable
     private readonly BatchSampler _sampler;
     private readonly HeldOutText _heldOut;
     private readonly RunLog _log;
+    private long? _checkpoint;
 
     private TrainingRun(RunConfig config, RunFolder folder, Trainer trainer, BatchSampler sampler, HeldOutText heldOut)
     {
@@ -41,6 +42,7 @@ public sealed class TrainingRun : IDisposable
         _sampler = sampler;
         _heldOut = heldOut;
         _log = new RunLog(folder, trainer.Steps);
+        _checkpoint = folder.HasState ? trainer.Steps : null;
     }
 
     /// <summary>Steps done.</summary>
@@ -56,18 +58,20 @@ public sealed class TrainingRun : IDisposable
     /// <param name="config">all that decides the run; the same again to go on</param>
     /// <param name="folder">where its state is</param>
     /// <param name="threads">results do not depend on them</param>
-    /// <exception cref="RunException">a text is missing or empty, or the settings contradict each other</exception>
+    /// <exception cref="RunException">a text is missing, empty or not UTF-8, the model is too large for the memory, or the settings contradict each other</exception>
     public static TrainingRun Open(RunConfig config, RunFolder folder, int threads)
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(folder);
         ModelConfig model = ConfigReader.Read(config.Model).Config;
+        TrainingMemory.Of(model, config).Require(config, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
         Tokenizer tokenizer = Tokenizer.Load(config.Tokenizer);
         if (tokenizer.VocabularySize > model.VocabularySize)
         {
             throw new RunException($"{config.Tokenizer}: expected at most the {model.VocabularySize} tokens of {config.Model}, found {tokenizer.VocabularySize}.");
         }
-        TokenDataset data = TokenDataset.Tokenize(config.Texts.SelectMany(Documents), tokenizer);
+        TokenDataset data = Tokenize(config, tokenizer);
+        var heldOut = new HeldOutText(config.HeldOut, tokenizer, model.BosToken);
         TrainerOptions options = Options(config, threads);
         Trainer trainer = folder.HasState
             ? Trainer.Resume(folder.StatePath, model, options)
@@ -78,12 +82,16 @@ public sealed class TrainingRun : IDisposable
             var sampler = new BatchSampler(
                 Sources(config, data, tokenizer, model), [.. config.Stages.Select(stage => new LengthStage(stage.Steps, stage.Length))],
                 config.BatchTokens, (ulong)config.Seed, place);
-            return new TrainingRun(config, folder, trainer, sampler, new HeldOutText(config.HeldOut, tokenizer, model.BosToken));
+            return new TrainingRun(config, folder, trainer, sampler, heldOut);
         }
-        catch (ArgumentException problem)
+        catch (Exception problem)
         {
             trainer.Dispose();
-            throw new RunException(problem.Message, problem);
+            if (problem is ArgumentException)
+            {
+                throw new RunException(problem.Message, problem);
+            }
+            throw;
         }
     }
 
@@ -91,6 +99,7 @@ public sealed class TrainingRun : IDisposable
     /// <param name="time">how long at most</param>
     /// <param name="report">told after every step</param>
     /// <param name="cancellation">stops behind the current step</param>
+    /// <exception cref="RunException">a checkpoint or the model cannot be written; the last checkpoint is still there</exception>
     public void Train(TimeSpan time, Action<RunProgress> report, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(report);
@@ -102,14 +111,15 @@ public sealed class TrainingRun : IDisposable
             double? heldOut = evaluates ? _heldOut.BitsPerByte(_trainer) : null;
             _log.Add(statistics, heldOut);
             report(new RunProgress(_config.Steps, statistics, heldOut));
-            if (Stopwatch.GetElapsedTime(saved) > s_betweenCheckpoints)
+            bool due = _config.CheckpointEvery is { } every ? _trainer.Steps % every == 0 : Stopwatch.GetElapsedTime(saved) > s_betweenCheckpoints;
+            if (due)
             {
                 Save();
                 saved = Stopwatch.GetTimestamp();
             }
         }
         Save();
-        SaveModel();
+        Write("model", SaveModel);
     }
 
     /// <summary>Stops the threads.</summary>
@@ -121,8 +131,29 @@ public sealed class TrainingRun : IDisposable
 
     private void Save()
     {
-        _log.Flush();
-        _folder.Save(_trainer, _sampler.State);
+        Write("checkpoint", () =>
+        {
+            _log.Flush();
+            _folder.Save(_trainer, _sampler.State);
+        });
+        _checkpoint = Steps;
+    }
+
+    // A full disk or a folder that became read-only ends the run, but costs no more than the steps since the last checkpoint.
+    private void Write(string what, Action write)
+    {
+        try
+        {
+            write();
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException or TrainingStateException or CheckpointException)
+        {
+            string left = _checkpoint is { } step
+                ? $"The last good checkpoint, of step {step}, is still there: make room or give access, and the same command goes on from it."
+                : "There is no earlier checkpoint: make room or give access, and begin again.";
+            throw new RunException(
+                $"{_folder.FolderPath}: expected to write the {what} of step {Steps}, found: {problem.Message} {left}", problem);
+        }
     }
 
     private void SaveModel()
@@ -217,10 +248,22 @@ public sealed class TrainingRun : IDisposable
         return sources;
     }
 
+    private static TokenDataset Tokenize(RunConfig config, Tokenizer tokenizer)
+    {
+        try
+        {
+            return TokenDataset.Tokenize(config.Texts.SelectMany(Documents), tokenizer);
+        }
+        catch (ArgumentException problem)
+        {
+            throw new RunException($"{string.Join(", ", config.Texts)}: {problem.Message}", problem);
+        }
+    }
+
     private static IEnumerable<string> Documents(string path)
     {
         string[] documents = RunText.Read(path).Split(Data.Corpus.CorpusBuilder.RunSeparator, StringSplitOptions.RemoveEmptyEntries);
-        return documents.Length > 0 ? documents : throw new RunException($"{path}: expected a text to train on, found an empty file.");
+        return documents.Length > 0 ? documents : throw new RunException($"{path}: expected a text to train on, found an empty file. Take it out of texts, or fill it.");
     }
 
     private static long[] Frequencies(TokenDataset data, int vocabularySize)

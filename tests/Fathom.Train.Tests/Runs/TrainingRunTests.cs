@@ -1,9 +1,12 @@
 using System.Globalization;
 using System.Text.Json;
+using Fathom.Checkpoints;
 using Fathom.Cpu;
 using Fathom.Engine;
+using Fathom.Model;
 using Fathom.Tests;
 using Fathom.Text;
+using Fathom.Train.Optimizers;
 using Fathom.Train.Runs;
 using Xunit;
 
@@ -37,8 +40,42 @@ public class TrainingRunTests
         Train(config, folder.Path("killed"), 5);
         // What a crash leaves: a place for a later step whose state was never written, and log lines beyond the state.
         File.WriteAllText(Path.Combine(folder.Path("killed"), "place-9.json"), "{");
-        File.AppendAllText(Path.Combine(folder.Path("killed"), "log.csv"), "6,1,0,0,0,0,0,,,,0,0\n");
+        File.AppendAllText(Path.Combine(folder.Path("killed"), "log.csv"), "6,1,0,0,0,0,0,,,,0,0\n7");
         Assert.Equal(straight, Train(config, folder.Path("killed"), long.MaxValue));
+    }
+
+    [Fact]
+    public void A_state_that_cannot_be_written_leaves_the_last_one_to_go_on_from()
+    {
+        using var folder = new TempFolder();
+        RunConfig config = RunConfig.Read(Write(folder, "run.json"));
+        byte[] straight = Train(config, folder.Path("straight"), long.MaxValue);
+        Train(config, folder.Path("full"), 5);
+        byte[] before = File.ReadAllBytes(folder.Path("full", "state.bin"));
+        // A folder in the way of the file stands for a disk that takes no more.
+        Directory.CreateDirectory(folder.Path("full", "state.bin.partial"));
+        RunException failed = Assert.Throws<RunException>(() => Train(config, folder.Path("full"), long.MaxValue));
+        Assert.Contains("The last good checkpoint, of step 5, is still there", failed.Message, StringComparison.Ordinal);
+        Assert.Equal(before, File.ReadAllBytes(folder.Path("full", "state.bin")));
+        Directory.Delete(folder.Path("full", "state.bin.partial"));
+        Assert.Equal(straight, Train(config, folder.Path("full"), long.MaxValue));
+    }
+
+    [Fact]
+    public void The_estimate_of_memory_is_near_what_a_step_takes()
+    {
+        const int samples = 4, length = 1024;
+        RunConfig run = RunConfig.Read(TestFiles.Path("runs", "tiny", "run.json")) with { BatchTokens = samples * length, Stages = [new StageConfig(1, length)] };
+        ModelConfig model = ConfigReader.Read(run.Model).Config;
+        using Trainer trainer = Trainer.Begin(model, new TrainerOptions { Schedule = new Schedule { PeakRate = run.PeakRate, TotalSteps = 1 }, Threads = 2 });
+        var batch = new PackedBatch();
+        for (int s = 0; s < samples; s++)
+        {
+            batch.Add([.. Enumerable.Range(0, length).Select(i => i % model.VocabularySize)]);
+        }
+        trainer.Step(batch);
+        double estimate = TrainingMemory.Of(model, run).Activations, taken = trainer.ActivationBytes;
+        Assert.True(estimate / taken is > 0.5 and < 2, $"estimated {estimate:N0} bytes, taken {taken:N0}");
     }
 
     [Fact]
