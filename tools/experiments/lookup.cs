@@ -3,7 +3,7 @@
 #:property PublishAot=false
 #:property RestorePackagesWithLockFile=false
 
-// dotnet run -c Release tools/experiments/lookup.cs -- [NAME=VALUE…]: how soon does a model of two layers learn to look a value up behind its key?
+// dotnet run -c Release tools/experiments/lookup.cs -- [NAME=VALUE…]: how soon does a small model learn to look a value up behind its key?
 // Samples of 128 tokens: pairs of a random key and a random value with other tokens between them, then the keys again. Between a key and its value
 // stands nothing (direct), one fixed token (apart), or one in every other sample (both). Prints the mean loss of 50 steps, in nats, of either kind.
 using System.Globalization;
@@ -12,45 +12,23 @@ using Fathom.Model;
 using Fathom.Train;
 using Fathom.Train.Optimizers;
 
-var settings = new Dictionary<string, string>
+const int Report = 50;
+Settings settings;
+try
 {
-    ["config"] = "runs/nano/config.json", ["ratios"] = "0,4", ["hidden"] = "256", ["vocabulary"] = "2048", ["length"] = "128", ["pairs"] = "8",
-    ["between"] = "4", ["kind"] = "direct", ["batch"] = "2048", ["rate"] = "0.005", ["small"] = "20", ["embedding"] = "0.1", ["head"] = "0.1",
-    ["steps"] = "200", ["deviation"] = "", ["seed"] = "1",
-};
-foreach (string argument in args)
-{
-    string[] parts = argument.Split('=');
-    if (parts.Length != 2 || !settings.ContainsKey(parts[0]))
-    {
-        Console.Error.WriteLine($"{argument}: expected one of {string.Join(", ", settings.Keys.Select(name => name + "=…"))}.");
-        return 2;
-    }
-    settings[parts[0]] = parts[1];
+    settings = new Settings(args);
 }
-
-const int Separator = 2, FirstKey = 3, Report = 50;
-int vocabulary = Number("vocabulary"), length = Number("length"), steps = Number("steps");
-int[] ratios = [.. settings["ratios"].Split(',').Select(int.Parse)];
-ModelConfig config = ConfigReader.Read(settings["config"]).Config with
+catch (ArgumentException problem)
 {
-    VocabularySize = vocabulary, HiddenSize = Number("hidden"), LayerCount = ratios.Length, CompressRatios = [.. ratios, 0], HashLayerCount = 0, MtpLayerCount = 0, ExpertCount = 4,
-};
-using Trainer trainer = Trainer.Begin(config, new TrainerOptions
-{
-    Schedule = new Schedule { PeakRate = Real("rate"), TotalSteps = steps, WarmupSteps = 10, DecaySteps = 0, FinalFraction = 1 },
-    SmallRate = Real("small"), EmbeddingRate = Real("embedding"), HeadRate = Real("head"), MtpWeight = 0, RecallEntries = 0, InitialDeviation = settings["deviation"].Length == 0 ? null : Real("deviation"),
-});
-var random = new Random(Number("seed"));
+    Console.Error.WriteLine(problem.Message);
+    return 2;
+}
+using Trainer trainer = settings.Begin();
+var samples = new PairSamples(settings);
 double direct = 0, apart = 0;
-for (int step = 1; step <= steps; step++)
+for (int step = 1; step <= settings.Number("steps"); step++)
 {
-    var batch = new PackedBatch();
-    for (int n = 0; n < Number("batch") / length; n++)
-    {
-        AddSample(batch, settings["kind"] == "apart" || (settings["kind"] == "both" && n % 2 == 0));
-    }
-    StepStatistics statistics = trainer.Step(batch);
+    StepStatistics statistics = trainer.Step(samples.Next());
     (direct, apart) = (direct + (statistics.AnswerLoss ?? 0), apart + (statistics.TextLoss ?? 0));
     if (step % Report == 0)
     {
@@ -60,31 +38,93 @@ for (int step = 1; step <= steps; step++)
 }
 return 0;
 
-void AddSample(PackedBatch batch, bool isApart)
+/// <summary>What can be set, with what it is otherwise.</summary>
+internal sealed class Settings
 {
-    int pairs = (int)Math.Exp(random.NextDouble() * Math.Log(Number("pairs") + 1));            // one pair as often as the most
-    int[] keys = [.. Enumerable.Range(FirstKey, (vocabulary / 2) - FirstKey)];
-    random.Shuffle(keys);
-    int[] values = [.. Enumerable.Range(0, pairs).Select(_ => random.Next(vocabulary / 2, vocabulary))];
-    var tokens = new List<int> { 0 };
-    var targets = new int[length];
-    Array.Fill(targets, PackedBatch.NoTarget);
-    for (int i = 0; i < pairs; i++)
+    private readonly Dictionary<string, string> _values = new()
     {
-        tokens.AddRange(isApart ? [keys[i], Separator, values[i]] : [keys[i], values[i]]);
-        tokens.AddRange(Enumerable.Range(0, Number("between")).Select(_ => keys[random.Next(pairs, keys.Length)]));
-    }
-    while (tokens.Count + 3 <= length)
+        ["config"] = "runs/nano/config.json", ["ratios"] = "0,4", ["hidden"] = "256", ["vocabulary"] = "2048", ["length"] = "128", ["pairs"] = "8",
+        ["between"] = "4", ["kind"] = "direct", ["batch"] = "2048", ["rate"] = "0.005", ["small"] = "20", ["embedding"] = "0.1", ["head"] = "0.1",
+        ["steps"] = "200", ["deviation"] = "", ["seed"] = "1",
+    };
+
+    public Settings(string[] arguments)
     {
-        int asked = random.Next(pairs);
-        tokens.AddRange(isApart ? [keys[asked], Separator] : [keys[asked]]);
-        targets[tokens.Count - 1] = values[asked];
-        tokens.Add(values[asked]);
+        foreach (string argument in arguments)
+        {
+            string[] parts = argument.Split('=');
+            if (parts.Length != 2 || !_values.ContainsKey(parts[0]))
+            {
+                throw new ArgumentException($"{argument}: expected one of {string.Join(", ", _values.Keys.Select(name => name + "=…"))}.");
+            }
+            _values[parts[0]] = parts[1];
+        }
     }
-    int[] padded = [.. tokens, .. new int[length - tokens.Count]];
-    batch.Add(padded, targets, isTask: !isApart);
+
+    public string this[string name] => _values[name];
+
+    public int Number(string name) => int.Parse(_values[name], CultureInfo.InvariantCulture);
+
+    public float Real(string name) => float.Parse(_values[name], CultureInfo.InvariantCulture);
+
+    public Trainer Begin()
+    {
+        int[] ratios = [.. this["ratios"].Split(',').Select(int.Parse)];
+        ModelConfig config = ConfigReader.Read(this["config"]).Config with
+        {
+            VocabularySize = Number("vocabulary"), HiddenSize = Number("hidden"), LayerCount = ratios.Length, CompressRatios = [.. ratios, 0],
+            HashLayerCount = 0, MtpLayerCount = 0, ExpertCount = 4,
+        };
+        return Trainer.Begin(config, new TrainerOptions
+        {
+            Schedule = new Schedule { PeakRate = Real("rate"), TotalSteps = Number("steps"), WarmupSteps = 10, DecaySteps = 0, FinalFraction = 1 },
+            SmallRate = Real("small"), EmbeddingRate = Real("embedding"), HeadRate = Real("head"), MtpWeight = 0, RecallEntries = 0,
+            InitialDeviation = this["deviation"].Length == 0 ? null : Real("deviation"),
+        });
+    }
 }
 
-int Number(string name) => int.Parse(settings[name], CultureInfo.InvariantCulture);
+/// <summary>The samples. Those with a token between key and value are no tasks to the trainer, so that their loss is counted apart.</summary>
+internal sealed class PairSamples(Settings settings)
+{
+    private const int Separator = 2, FirstKey = 3;
 
-float Real(string name) => float.Parse(settings[name], CultureInfo.InvariantCulture);
+    private readonly Random _random = new(settings.Number("seed"));
+    private readonly int _length = settings.Number("length");
+    private readonly int _vocabulary = settings.Number("vocabulary");
+
+    public PackedBatch Next()
+    {
+        var batch = new PackedBatch();
+        for (int n = 0; n < settings.Number("batch") / _length; n++)
+        {
+            Add(batch, settings["kind"] == "apart" || (settings["kind"] == "both" && n % 2 == 0));
+        }
+        return batch;
+    }
+
+    private void Add(PackedBatch batch, bool isApart)
+    {
+        int pairs = (int)Math.Exp(_random.NextDouble() * Math.Log(settings.Number("pairs") + 1));          // one pair as often as the most
+        int[] keys = [.. Enumerable.Range(FirstKey, (_vocabulary / 2) - FirstKey)];
+        _random.Shuffle(keys);
+        int[] values = [.. Enumerable.Range(0, pairs).Select(_ => _random.Next(_vocabulary / 2, _vocabulary))];
+        var tokens = new List<int> { 0 };
+        var targets = new int[_length];
+        Array.Fill(targets, PackedBatch.NoTarget);
+        for (int i = 0; i < pairs; i++)
+        {
+            tokens.AddRange(isApart ? [keys[i], Separator, values[i]] : [keys[i], values[i]]);
+            tokens.AddRange(Enumerable.Range(0, settings.Number("between")).Select(_ => keys[_random.Next(pairs, keys.Length)]));
+        }
+        while (tokens.Count + 3 <= _length)
+        {
+            int asked = _random.Next(pairs);
+            tokens.AddRange(isApart ? [keys[asked], Separator] : [keys[asked]]);
+            targets[tokens.Count - 1] = values[asked];
+            tokens.Add(values[asked]);
+        }
+        int[] padded = [.. tokens, .. new int[_length - tokens.Count]];
+        batch.Add(padded, targets, isTask: !isApart);
+    }
+}

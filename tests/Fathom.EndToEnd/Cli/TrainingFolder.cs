@@ -24,7 +24,7 @@ internal sealed class TrainingFolder : IDisposable
         settings["texts"] = new JsonArray(Path.Combine(tiny, "train.txt"));
         settings["heldOut"] = Path.Combine(tiny, "heldout.txt");
         foreach ((string key, JsonNode? value) in changes)
-            settings[key] = value;
+            settings[key] = value?.DeepClone();
         Config = _folder.Write("run.json", System.Text.Encoding.UTF8.GetBytes(settings.ToJsonString()));
     }
 
