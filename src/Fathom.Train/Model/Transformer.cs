@@ -59,15 +59,13 @@ internal sealed class Transformer
     {
         int[] wanted = [.. Enumerable.Range(0, head.Targets.Length).Where(t => head.Targets[t] != PackedBatch.NoTarget)];
         var targets = new TargetGroups(step.Batch, head.Targets);
-        float[] factors = targets.Factors(weight);
         if (wanted.Length < FewTargets * head.Targets.Length)
         {
             streams = GatherRows.Apply(step.Tape, streams, wanted);
             head.Targets = [.. wanted.Select(t => head.Targets[t])];
             targets = targets.Of(wanted);
-            factors = [.. wanted.Select(t => factors[t])];
         }
         Variable logits = Output.Forward(step.Tape, _config, streams, _p, head.Layer, step.Streams);
-        return targets.Losses(CrossEntropy.Apply(step.Tape, logits, head.Targets, factors).Span);
+        return targets.Losses(CrossEntropy.Apply(step.Tape, logits, head.Targets, targets.Factors(weight)).Span);
     }
 }

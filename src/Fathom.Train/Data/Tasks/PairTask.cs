@@ -55,9 +55,10 @@ public sealed class PairTask
             int room = (length - tokens.Count) / each, pairs = Math.Min(room, (int)(PairsMin * Math.Pow((double)most / PairsMin, random.NextShare())));
             int[][] keys = Keys(random, pairs, keyTokens, used);
             int[] values = [.. keys.Select(_ => random.Pick(_values))], order = [.. Enumerable.Range(0, pairs)];
-            int[] places = Write(tokens, keys, values, blank, order, () => random.Pick(_words), between);
+            int[] others = [.. Enumerable.Range(0, pairs * between).Select(_ => random.Pick(_words))];
+            int[] places = Write(tokens, keys, values, blank, order, others);
             random.Shuffle(order.AsSpan());
-            int[] answers = Write(tokens, keys, values, blank, order, () => 0, 0);
+            int[] answers = Write(tokens, keys, values, blank, order, []);
             for (int i = 0; i < pairs; i++)
             {
                 int pair = order[i];
@@ -89,10 +90,11 @@ public sealed class PairTask
         return [.. keys];
     }
 
-    /// <summary>Appends pairs, with other words behind each; returns the places of their values.</summary>
-    private int[] Write(List<int> tokens, int[][] keys, int[] values, bool blank, int[] order, Func<int> other, int between)
+    /// <summary>Appends pairs, with as many of the other words behind each; returns the places of their values.</summary>
+    private int[] Write(List<int> tokens, int[][] keys, int[] values, bool blank, int[] order, int[] others)
     {
         var places = new int[order.Length];
+        int between = others.Length / order.Length;
         for (int i = 0; i < order.Length; i++)
         {
             tokens.AddRange(keys[order[i]]);
@@ -102,10 +104,7 @@ public sealed class PairTask
             }
             places[i] = tokens.Count;
             tokens.Add(values[order[i]]);
-            for (int n = 0; n < between; n++)
-            {
-                tokens.Add(other());
-            }
+            tokens.AddRange(others.AsSpan(i * between, between));
         }
         return places;
     }
