@@ -5,7 +5,8 @@
 
 // dotnet run -c Release tools/experiments/lookup.cs -- [NAME=VALUE…]: how soon does a small model learn to look a value up behind its key?
 // Samples of 128 tokens: pairs of a random key and a random value with other tokens between them, then the keys again. Between a key and its value
-// stands nothing (direct), one fixed token (apart), or one in every other sample (both). Prints the mean loss of 50 steps, in nats, of either kind.
+// stands nothing (direct), one fixed token (apart), or one in every other sample (both); echo asks for the key itself behind that token. Prints the mean
+// loss of 50 steps, in nats, of samples without and with such a token.
 using System.Globalization;
 using Fathom.Checkpoints;
 using Fathom.Model;
@@ -23,8 +24,8 @@ catch (ArgumentException problem)
     Console.Error.WriteLine(problem.Message);
     return 2;
 }
-using Trainer trainer = settings.Begin();
 var samples = new PairSamples(settings);
+using Trainer trainer = settings.Begin(new PairSamples(settings).Frequencies());
 double direct = 0, apart = 0;
 for (int step = 1; step <= settings.Number("steps"); step++)
 {
@@ -67,7 +68,7 @@ internal sealed class Settings
 
     public float Real(string name) => float.Parse(_values[name], CultureInfo.InvariantCulture);
 
-    public Trainer Begin()
+    public Trainer Begin(long[] frequencies)
     {
         int[] ratios = [.. this["ratios"].Split(',').Select(int.Parse)];
         ModelConfig config = ConfigReader.Read(this["config"]).Config with
@@ -80,7 +81,7 @@ internal sealed class Settings
             Schedule = new Schedule { PeakRate = Real("rate"), TotalSteps = Number("steps"), WarmupSteps = 10, DecaySteps = 0, FinalFraction = 1 },
             SmallRate = Real("small"), EmbeddingRate = Real("embedding"), HeadRate = Real("head"), MtpWeight = 0, RecallEntries = 0,
             InitialDeviation = this["deviation"].Length == 0 ? null : Real("deviation"),
-        });
+        }, frequencies);
     }
 }
 
@@ -93,17 +94,33 @@ internal sealed class PairSamples(Settings settings)
     private readonly int _length = settings.Number("length");
     private readonly int _vocabulary = settings.Number("vocabulary");
 
+    /// <summary>How often tokens occur, from samples that are not seen again.</summary>
+    public long[] Frequencies()
+    {
+        var counts = new long[_vocabulary];
+        for (int n = 0; n < 1000; n++)
+        {
+            foreach (int token in Draw(n % 2 == 0).Tokens)
+            {
+                counts[token]++;
+            }
+        }
+        return counts;
+    }
+
     public PackedBatch Next()
     {
         var batch = new PackedBatch();
         for (int n = 0; n < settings.Number("batch") / _length; n++)
         {
-            Add(batch, settings["kind"] == "apart" || (settings["kind"] == "both" && n % 2 == 0));
+            bool isApart = settings["kind"] is "apart" or "echo" || (settings["kind"] == "both" && n % 2 == 0);
+            (int[] tokens, int[] targets) = Draw(isApart);
+            batch.Add(tokens, targets, isTask: !isApart);
         }
         return batch;
     }
 
-    private void Add(PackedBatch batch, bool isApart)
+    private (int[] Tokens, int[] Targets) Draw(bool isApart)
     {
         int pairs = (int)Math.Exp(_random.NextDouble() * Math.Log(settings.Number("pairs") + 1));          // one pair as often as the most
         int[] keys = [.. Enumerable.Range(FirstKey, (_vocabulary / 2) - FirstKey)];
@@ -121,10 +138,9 @@ internal sealed class PairSamples(Settings settings)
         {
             int asked = _random.Next(pairs);
             tokens.AddRange(isApart ? [keys[asked], Separator] : [keys[asked]]);
-            targets[tokens.Count - 1] = values[asked];
+            targets[tokens.Count - 1] = settings["kind"] == "echo" ? keys[asked] : values[asked];
             tokens.Add(values[asked]);
         }
-        int[] padded = [.. tokens, .. new int[_length - tokens.Count]];
-        batch.Add(padded, targets, isTask: !isApart);
+        return ([.. tokens, .. new int[_length - tokens.Count]], targets);
     }
 }

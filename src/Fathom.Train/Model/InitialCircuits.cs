@@ -11,11 +11,14 @@ namespace Fathom.Train.Model;
 /// </summary>
 /// <remarks>
 /// With P the non-rotary rows of the compressor (c' × d) and D the query's down-projection: W_up = P Dᵀ for every head, so q ≈ P x, because
-/// Dᵀ D is close to a projection; and W_out = γ Pᵀ on the non-rotary channels of every head.
+/// Dᵀ D is close to a projection; and W_out = γ Pᵀ on the non-rotary channels of every head. An entry is pooled from eight tokens, so the
+/// one that is asked for is never more alike than 1/√8: with rows of norm √c the window's other tokens would drown it. The entries' gain is what
+/// lifts it above them.
 /// </remarks>
 internal static class InitialCircuits
 {
-    private const float OutputScale = 0.2f;
+    private const float EntryGain = 3;
+    private const float OutputScale = 0.4f;
     private const float GateScale = 0.25f;
 
     /// <summary>Overwrites what the CSA layers' attention began with.</summary>
@@ -29,6 +32,7 @@ internal static class InitialCircuits
                 Parameter keys = p[WeightPart.CompressorKv, layer], gates = p[WeightPart.CompressorGate, layer];
                 keys.Value[(config.HeadDim * keys.Columns)..].CopyTo(keys.Value);                   // the window before is read as the own one
                 TensorPrimitives.Multiply(gates.Value.Span, GateScale, gates.Value.Span);
+                p[WeightPart.CompressorNorm, layer].Value.Span[..config.NonRotaryDim].Fill(EntryGain);
                 MatchQueries(config, keys, p[WeightPart.QueryDown, layer], p[WeightPart.QueryUp, layer]);
                 WriteBack(config, keys, p[WeightPart.OutputDown, layer], p[WeightPart.OutputUp, layer]);
             }

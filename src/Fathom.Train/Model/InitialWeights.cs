@@ -11,6 +11,9 @@ internal static class InitialWeights
     private const float HeadScale = 1f;
     private const float EmbeddingDeviation = 0.1f;
 
+    // Of all tokens; one as common as this begins at 1/√2.
+    private const double CommonShare = 1e-3;
+
     /// <param name="p">filled</param> <param name="seed">of all draws</param>
     /// <param name="deviation">of matrices; null for 1 / √(inputs), and 1 for the embedding</param>
     /// <param name="tokenFrequencies">(vocabulary), which the tables by token id balance; null for equal ones</param>
@@ -31,7 +34,24 @@ internal static class InitialWeights
         Tie(p, deviation);
         if (deviation is null)
         {
+            PreviousTokens.Fill(p, random);
+            Quieten(p[WeightPart.Embedding], tokenFrequencies);
             InitialCircuits.Fill(p);
+        }
+    }
+
+    // Common tokens begin quiet, √(a / (a + share)): a blank stands beside every number, and being the same it would match all of them.
+    private static void Quieten(Parameter embedding, ReadOnlySpan<long> frequencies)
+    {
+        double all = 0;
+        foreach (long count in frequencies)
+        {
+            all += count;
+        }
+        for (int i = 0; i < frequencies.Length && all > 0; i++)
+        {
+            Span<float> row = embedding.Value.Span.Slice(i * embedding.Columns, embedding.Columns);
+            TensorPrimitives.Multiply(row, (float)Math.Sqrt(CommonShare / (CommonShare + (frequencies[i] / all))), row);
         }
     }
 
@@ -97,6 +117,6 @@ internal static class InitialWeights
         }
     }
 
-    private static float Normal(Random random) =>
+    internal static float Normal(Random random) =>
         (float)(Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()));
 }

@@ -22,6 +22,7 @@ public sealed class TrainingRun : IDisposable
 {
     // Chosen so that a crash costs little and the disk less: a state of 14 M parameters is about 170 MB.
     private static readonly TimeSpan s_betweenCheckpoints = TimeSpan.FromMinutes(5);
+    private const int CountedTokens = 1_000_000;
     private const int GapGrid = 128;
     private const int GapsMax = 4;
     private const int GapLengthMin = 1024;
@@ -73,20 +74,19 @@ public sealed class TrainingRun : IDisposable
         TokenDataset data = Tokenize(config, tokenizer);
         var heldOut = new HeldOutText(config.HeldOut, tokenizer, model.BosToken);
         TrainerOptions options = Options(config, threads);
-        Trainer trainer = folder.HasState
-            ? Trainer.Resume(folder.StatePath, model, options)
-            : Trainer.Begin(model, options, Frequencies(data, model.VocabularySize));
+        Trainer? trainer = null;
         try
         {
+            List<WeightedSource> sources = Sources(config, data, tokenizer, model);
+            trainer = folder.HasState
+                ? Trainer.Resume(folder.StatePath, model, options)
+                : Trainer.Begin(model, options, Frequencies(Sampler(config, sources, null), model.VocabularySize));
             SamplerState? place = folder.HasState ? folder.Place(trainer.Steps) : null;
-            var sampler = new BatchSampler(
-                Sources(config, data, tokenizer, model), [.. config.Stages.Select(stage => new LengthStage(stage.Steps, stage.Length))],
-                config.BatchTokens, (ulong)config.Seed, place);
-            return new TrainingRun(config, folder, trainer, sampler, heldOut);
+            return new TrainingRun(config, folder, trainer, Sampler(config, sources, place), heldOut);
         }
         catch (Exception problem)
         {
-            trainer.Dispose();
+            trainer?.Dispose();
             if (problem is ArgumentException)
             {
                 throw new RunException(problem.Message, problem);
@@ -266,12 +266,23 @@ public sealed class TrainingRun : IDisposable
         return documents.Length > 0 ? documents : throw new RunException($"{path}: expected a text to train on, found an empty file. Take it out of texts, or fill it.");
     }
 
-    private static long[] Frequencies(TokenDataset data, int vocabularySize)
+    private static BatchSampler Sampler(RunConfig config, List<WeightedSource> sources, SamplerState? place) => new(
+        sources, [.. config.Stages.Select(stage => new LengthStage(stage.Steps, stage.Length))], config.BatchTokens, (ulong)config.Seed, place);
+
+    // How often tokens occur in what the run will read, tasks among it, from its first batches.
+    private static long[] Frequencies(BatchSampler sampler, int vocabularySize)
     {
         var counts = new long[vocabularySize];
-        foreach (int id in data.Ids)
+        for (long read = 0; read < CountedTokens;)
         {
-            counts[id]++;
+            foreach (TrainingSample sample in sampler.Next())
+            {
+                read += sample.Tokens.Length;
+                foreach (int id in sample.Tokens)
+                {
+                    counts[id]++;
+                }
+            }
         }
         return counts;
     }
