@@ -79,7 +79,7 @@ public class GoldenCaseTests(ITestOutputHelper output)
     {
         using var device = new CpuDevice(2);
         string folder = TestFiles.Path("tests", "goldens", name);
-        string model = name == "s_seed" ? TestFiles.Path("models", "fathom-nano") : folder;
+        string model = name == "s_seed" ? TestFiles.Path("models", "seed") : folder;
         IReadOnlyList<Check> checks = CaseVerifier.Run(model, folder, device, chunk);
         foreach (Check check in checks)
         {

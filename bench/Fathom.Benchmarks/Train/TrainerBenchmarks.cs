@@ -25,7 +25,7 @@ public class TrainerBenchmarks
     [GlobalSetup]
     public void Setup()
     {
-        ModelConfig config = ConfigReader.Read(Path.Combine(RepositoryFolder(), "models", "fathom-nano", "config.json")).Config;
+        ModelConfig config = ConfigReader.Read(Path.Combine(RepositoryFolder(), "models", "seed", "config.json")).Config;
         _trainer = Trainer.Begin(config, new TrainerOptions { Schedule = new Schedule { PeakRate = 0.01f, TotalSteps = 1000 } });
         var random = new Random(1);
         _batch = new PackedBatch();

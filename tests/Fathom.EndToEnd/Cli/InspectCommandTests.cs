@@ -38,7 +38,7 @@ public class InspectCommandTests
     {
         FathomProcess run = await FathomProcess.RunAsync("inspect");
         Assert.Equal((0, ""), (run.ExitCode, run.Error));
-        foreach (string part in new[] { "fathom-nano: DeepseekV4ForCausalLM", "1 window, 2 CSA", "1 HCA", "1 by hash", "active for each token", "1,048,576", "in F32", "all weights" })
+        foreach (string part in new[] { "fathom-nano: DeepseekV4ForCausalLM", "2 window, 2 CSA", "1 HCA", "1 by hash", "active for each token", "1,048,576", "in F32", "all weights" })
             Assert.Contains(part, run.Output, StringComparison.Ordinal);
     }
 

@@ -40,7 +40,7 @@ public class TokenizeCommandTests
     }
 
     [Theory]
-    [InlineData("[1,1024]", "from 0 to 1023, found 1024 at index 1")]
+    [InlineData("[1,4096]", "from 0 to 4095, found 4096 at index 1")]
     [InlineData("[-1]", "found -1 at index 0")]
     [InlineData("[1,\"a\"]", "found \"a\" at index 1")]
     [InlineData("[1.5]", "found 1.5 at index 0")]

@@ -20,7 +20,7 @@ internal sealed class TrainingFolder : IDisposable
         string tiny = TestFiles.Path("runs", "tiny");
         JsonNode settings = JsonNode.Parse(File.ReadAllText(Path.Combine(tiny, "run.json")), null, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip })!;    // an object
         settings["model"] = Path.Combine(tiny, "config.json");
-        settings["tokenizer"] = TestFiles.Path("models", "fathom-nano");
+        settings["tokenizer"] = TestFiles.Path("models", "seed");
         settings["texts"] = new JsonArray(Path.Combine(tiny, "train.txt"));
         settings["heldOut"] = Path.Combine(tiny, "heldout.txt");
         foreach ((string key, JsonNode? value) in changes)

@@ -34,9 +34,9 @@ public class VerifyCommandTests
     }
 
     [Fact]
-    public async Task The_bundled_model_is_the_default()
+    public async Task A_trained_model_agrees()
     {
-        FathomProcess run = await FathomProcess.RunAsync("verify", "--case", GoldenFolder.Path("s_seed"));
+        FathomProcess run = await FathomProcess.RunAsync("verify", "--model", TestFiles.Path("models", "seed"), "--case", GoldenFolder.Path("s_seed"));
         Assert.Equal(0, run.ExitCode);
         Assert.Matches(@"All \d+ checks passed\.", run.Output);
     }

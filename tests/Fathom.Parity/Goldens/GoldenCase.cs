@@ -30,7 +30,7 @@ internal sealed class GoldenCase
         Values = GoldenFile.Open(Path.Combine(folder, "case.safetensors"));
         using JsonDocument document = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "case.json")));
         JsonElement json = document.RootElement;
-        ModelFolder = json.TryGetProperty("model", out _) ? TestFiles.Path("models", "fathom-nano") : folder;
+        ModelFolder = json.TryGetProperty("model", out _) ? TestFiles.Path("models", "seed") : folder;
         Config = ReferenceConfig.Read(Path.Combine(ModelFolder, "config.json"));
         HiddenPositions = Ids(json, "hidden_positions");
         Main = Read(json, name, "");

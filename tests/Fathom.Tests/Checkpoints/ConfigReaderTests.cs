@@ -14,7 +14,7 @@ public class ConfigReaderTests
     public static TheoryData<string> Cases => [.. GoldenCases()];
 
     internal static IEnumerable<string> GoldenCases() => Directory.GetDirectories(TestFiles.Path("tests", "goldens"))
-        .Where(folder => File.Exists(Path.Combine(folder, "config.json"))).Append(TestFiles.Path("models", "fathom-nano")).Order(StringComparer.Ordinal);
+        .Where(folder => File.Exists(Path.Combine(folder, "config.json"))).Append(TestFiles.Path("models", "seed")).Order(StringComparer.Ordinal);
 
     private static ConfigFile Parse(JsonNode json) => ConfigReader.Parse(Encoding.UTF8.GetBytes(json.ToJsonString()), "config.json");
 

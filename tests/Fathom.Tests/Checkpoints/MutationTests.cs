@@ -75,7 +75,7 @@ public sealed class MutationTests : IDisposable
     public void Damaged_tokenizers_are_read_or_refused()
     {
         string path = _folder.Path("tokenizer.json");
-        byte[] original = File.ReadAllBytes(TestFiles.Path("models", "fathom-nano", "tokenizer.json"));
+        byte[] original = File.ReadAllBytes(TestFiles.Path("models", "seed", "tokenizer.json"));
         byte[] text = [.. "It was <think>the \u00e9t\u00e9 of 1,984."u8, 0xFF];
         Mutations.Run([original], input =>
         {

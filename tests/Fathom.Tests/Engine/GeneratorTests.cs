@@ -8,7 +8,7 @@ namespace Fathom.Tests.Engine;
 public sealed class GeneratorTests : IDisposable
 {
     private const int NoEnd = -1;
-    private static readonly string s_nano = TestFiles.Path("models", "fathom-nano");
+    private static readonly string s_nano = TestFiles.Path("models", "seed");
     private static readonly int[] s_prompt = [0, .. Tokenizer.Load(s_nano).Encode("And it came to pass, when the people were gathered together at the gate of the city, that", false)];
     private static readonly SamplingOptions s_sampling = new() { Temperature = 0.8f, TopP = 0.95f, Seed = 42 };
 

@@ -10,7 +10,7 @@ public class QuotationTests
 {
     private const int End = 1;
 
-    private static readonly Tokenizer s_tokenizer = Tokenizer.Load(TestFiles.Path("models", "fathom-nano"));
+    private static readonly Tokenizer s_tokenizer = Tokenizer.Load(TestFiles.Path("models", "seed"));
     private static readonly TokenTrie s_tokens = new(s_tokenizer);
 
     private const string Source = "The term begins on 5 March 1802, and Brainor of Stail pays 250 pounds.\n\n2. Brainel keeps it.";

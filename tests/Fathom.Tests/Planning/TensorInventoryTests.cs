@@ -80,7 +80,7 @@ public class TensorInventoryTests
     }
 
     [Fact]
-    public void The_bundled_shape_has_the_parameters_of_its_model_card()
+    public void The_seed_has_the_parameters_of_its_model_card()
     {
         TensorInventory seed = TensorInventory.For(TinyConfigs.Seed);
         Assert.Equal(3_338_181, seed.Parameters);
@@ -89,9 +89,9 @@ public class TensorInventoryTests
     }
 
     [Fact]
-    public void The_bundled_file_holds_exactly_the_inventory_in_bf16()
+    public void The_seeds_file_holds_exactly_the_inventory_in_bf16()
     {
-        using FileStream file = File.OpenRead(TestFiles.Path("models", "fathom-nano", "model.safetensors"));
+        using FileStream file = File.OpenRead(TestFiles.Path("models", "seed", "model.safetensors"));
         using var reader = new BinaryReader(file);
         long headerBytes = reader.ReadInt64();
         TensorInventory seed = TensorInventory.For(TinyConfigs.Seed, NumberFormat.Bf16, NumberFormat.Bf16);

@@ -5,7 +5,7 @@ namespace Fathom.Tests.Planning;
 
 internal static class TinyConfigs
 {
-    /// <summary>The shape of models/fathom-nano/config.json.</summary>
+    /// <summary>The shape of models/seed/config.json.</summary>
     public static ModelConfig Seed { get; } = KnownModels.Flash with
     {
         HiddenSize = 160,

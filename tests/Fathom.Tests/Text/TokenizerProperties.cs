@@ -67,7 +67,7 @@ public class TokenizerProperties
         });
 
     private static readonly Vocabulary s_v4 = Vocabulary.Read(TestFiles.Path("tests/data/tokenizer/tokenizer.json"));
-    private static readonly Vocabulary s_nano = Vocabulary.Read(TestFiles.Path("models/fathom-nano/tokenizer.json"));
+    private static readonly Vocabulary s_nano = Vocabulary.Read(TestFiles.Path("models/seed/tokenizer.json"));
     private static readonly BytePairEncoder s_v4Encoder = new(s_v4);
     private static readonly BytePairEncoder s_nanoEncoder = new(s_nano);
 

@@ -7,5 +7,5 @@ internal static class Tokenizers
 {
     public static Tokenizer V4 { get; } = Tokenizer.Load(TestFiles.Path("tests/data/tokenizer"));
 
-    public static Tokenizer Nano { get; } = Tokenizer.Load(TestFiles.Path("models/fathom-nano"));
+    public static Tokenizer Nano { get; } = Tokenizer.Load(TestFiles.Path("models/seed"));
 }

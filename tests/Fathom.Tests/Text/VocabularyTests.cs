@@ -212,7 +212,7 @@ public sealed class VocabularyTests : IDisposable
     [Fact]
     public void A_file_cut_anywhere_is_refused_and_never_crashes()
     {
-        byte[] whole = File.ReadAllBytes(TestFiles.Path("models/fathom-nano/tokenizer.json"));
+        byte[] whole = File.ReadAllBytes(TestFiles.Path("models/seed/tokenizer.json"));
         string path = Path.Combine(_folder, "tokenizer.json");
         int end = Array.FindLastIndex(whole, value => value == '}');
         for (int length = 0; length <= end; length += length < 3_000 ? 7 : 331)
@@ -227,7 +227,7 @@ public sealed class VocabularyTests : IDisposable
     [Fact]
     public void A_file_with_damaged_bytes_loads_or_is_refused_and_never_crashes()
     {
-        byte[] whole = File.ReadAllBytes(TestFiles.Path("models/fathom-nano/tokenizer.json"));
+        byte[] whole = File.ReadAllBytes(TestFiles.Path("models/seed/tokenizer.json"));
         Gen<byte> value = Gen.OneOf<byte>(Gen.Byte, Gen.OneOf([.. "{}[]\",:0 u\\"u8]));
         Gen.Select(Gen.Int[0, whole.Length - 1], value).Array[1, 3].Sample(
             damages =>
@@ -268,7 +268,7 @@ public sealed class VocabularyTests : IDisposable
             Assert.StartsWith(_folder, ErrorOfJson(json), StringComparison.Ordinal);
     }
 
-    private static JsonObject Nano() => JsonNode.Parse(File.ReadAllBytes(TestFiles.Path("models/fathom-nano/tokenizer.json")))!.AsObject();
+    private static JsonObject Nano() => JsonNode.Parse(File.ReadAllBytes(TestFiles.Path("models/seed/tokenizer.json")))!.AsObject();
 
     private static JsonObject Added(string content, int id) => new()
     {

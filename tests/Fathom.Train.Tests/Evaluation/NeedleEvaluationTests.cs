@@ -10,12 +10,12 @@ using Xunit;
 
 namespace Fathom.Train.Tests.Evaluation;
 
-/// <summary>With the bundled model, which cannot answer: what is asked of it and how is checked, not what it says.</summary>
+/// <summary>With the seed, which cannot answer: what is asked of it and how is checked, not what it says.</summary>
 public sealed class NeedleEvaluationTests : IDisposable
 {
     private const int Context = 3000;
 
-    private static readonly string s_nano = TestFiles.Path("models", "fathom-nano");
+    private static readonly string s_nano = TestFiles.Path("models", "seed");
     private static readonly Tokenizer s_tokenizer = Tokenizer.Load(s_nano);
 
     private readonly CpuDevice _cpu = new(2);

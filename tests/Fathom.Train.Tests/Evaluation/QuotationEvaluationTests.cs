@@ -39,7 +39,7 @@ public class QuotationEvaluationTests
     [Fact]
     public void Constrained_answers_of_a_model_that_knows_nothing_are_quotations_all_the_same()
     {
-        string nano = TestFiles.Path("models", "fathom-nano");
+        string nano = TestFiles.Path("models", "seed");
         using var cpu = new CpuDevice(2);
         using LanguageModel model = LanguageModel.Load(nano, cpu, new LoadOptions());
         var evaluation = new QuotationEvaluation(model, cpu, Tokenizer.Load(nano), LearntTokenizer.ProseText);

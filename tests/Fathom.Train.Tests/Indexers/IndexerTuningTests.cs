@@ -100,12 +100,12 @@ public class IndexerTuningTests
         }
     }
 
-    // Random weights under the bundled model's tokenizer; entries four times as long as the window's rows make attention sharp, and each is the plain mean of its tokens.
+    // Random weights under the seed's tokenizer; entries four times as long as the window's rows make attention sharp, and each is the plain mean of its tokens.
     private static ModelConfig Write(TempFolder folder)
     {
-        string bundled = TestFiles.Path("models", "fathom-nano");
+        string seed = TestFiles.Path("models", "seed");
         Dictionary<string, JsonElement> model = JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(
-            File.ReadAllText(Path.Combine(bundled, "config.json")))!;                     // the file holds an object
+            File.ReadAllText(Path.Combine(seed, "config.json")))!;                     // the file holds an object
         foreach ((string key, string value) in new[]
         {
             ("hidden_size", "32"), ("num_hidden_layers", "2"), ("compress_ratios", "[0, 4]"), ("num_attention_heads", "2"), ("head_dim", "32"),
@@ -116,7 +116,7 @@ public class IndexerTuningTests
             model[key] = JsonDocument.Parse(value).RootElement;
         }
         File.WriteAllText(folder.Path("config.json"), JsonSerializer.Serialize(model));
-        foreach (string file in Directory.EnumerateFiles(bundled, "tokenizer*.json"))
+        foreach (string file in Directory.EnumerateFiles(seed, "tokenizer*.json"))
         {
             File.Copy(file, folder.Path(Path.GetFileName(file)));
         }

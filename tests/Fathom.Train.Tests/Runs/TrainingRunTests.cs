@@ -127,12 +127,12 @@ public class TrainingRunTests
         return File.ReadAllBytes(Path.Combine(output, "model", "model.safetensors"));
     }
 
-    // The bundled model's tokenizer, two small layers, and the first page of its held-out text.
+    // The seed's tokenizer, two small layers, and the first page of its held-out text.
     private static string Write(TempFolder folder, string name)
     {
-        string bundled = TestFiles.Path("models", "fathom-nano");
+        string seed = TestFiles.Path("models", "seed");
         Dictionary<string, JsonElement> model = JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(
-            File.ReadAllText(Path.Combine(bundled, "config.json")))!;                     // the file holds an object
+            File.ReadAllText(Path.Combine(seed, "config.json")))!;                     // the file holds an object
         foreach ((string key, string value) in new[]
         {
             ("hidden_size", "32"), ("num_hidden_layers", "2"), ("compress_ratios", "[0, 4]"), ("num_attention_heads", "2"), ("head_dim", "32"),
@@ -143,12 +143,12 @@ public class TrainingRunTests
             model[key] = JsonDocument.Parse(value).RootElement;
         }
         File.WriteAllText(folder.Path("config.json"), JsonSerializer.Serialize(model));
-        string text = File.ReadAllText(Path.Combine(bundled, "heldout.txt"));
+        string text = File.ReadAllText(TestFiles.Path("models", "fathom-nano", "heldout.txt"));
         File.WriteAllText(folder.Path("prose.txt"), text[..6000]);
         File.WriteAllText(folder.Path("heldout.txt"), text[6000..8000]);
         File.WriteAllText(folder.Path(name), $$"""
             {
-              "model": "config.json", "tokenizer": "{{bundled.Replace('\\', '/')}}", "texts": ["prose.txt"], "heldOut": "heldout.txt",
+              "model": "config.json", "tokenizer": "{{seed.Replace('\\', '/')}}", "texts": ["prose.txt"], "heldOut": "heldout.txt",
               "tasks": { "weight": 0.25, "kinds": ["induction"], "minLength": 128 },
               "stages": [{ "steps": 4, "length": 64 }, { "steps": 8, "length": 128 }],
               "steps": 12, "batchTokens": 256, "peakRate": 0.01, "evaluateEvery": 6, "averageDecay": 0.5, "positionReach": 4096
