@@ -29,7 +29,7 @@ public static class PanelLayout
     public const int Fp4Block = 32;
 
     /// <summary>Columns whose codes lie together in front of their scales.</summary>
-    public const int Group = 128;
+    internal const int Group = 128;
 
     /// <summary>Bytes of the smallest piece of codes: one cache line holds this many bytes of 32 rows.</summary>
     internal const int Line = 64;
