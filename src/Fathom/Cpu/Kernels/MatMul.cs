@@ -24,7 +24,7 @@ internal static partial class MatMul
     /// <summary>Floats of scratch that <see cref="RunPanel"/> and <see cref="RunPair"/> need: widened values and their scales.</summary>
     public const int ScratchFloats = (BlockColumns + (BlockColumns / PanelLayout.Fp4Block)) * PanelLayout.Rows;
 
-    // From here on widening through the cache pays: measured in docs/decisions/0006.
+    // Up to here panels are decoded again for every two rows, which costs less than storing and reloading the values of so few.
     private const int ManyRows = 5;
 
     // Bytes to fetch ahead of each stream: beyond a page the processor does not do so by itself.
