@@ -19,7 +19,7 @@ public sealed record MachineRates(double ReadGBps, double FmaGflops, int Threads
     public static MachineRates Measure(int threads)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
-        return new MachineRates(MeasureRead(threads, PageKind.Small), MeasureFma(threads), threads);
+        return new MachineRates(MeasureRead(threads, PageKind.Small, Rounds), MeasureFma(threads, Rounds), threads);
     }
 
     /// <summary>Bytes of memory that are free now or hold only pages of files; less where a container sets a limit.</summary>
@@ -31,12 +31,12 @@ public sealed record MachineRates(double ReadGBps, double FmaGflops, int Threads
     }
 
     /// <summary>10⁹ bytes per second that all threads read together.</summary>
-    internal static double MeasureRead(int threads, PageKind pages)
+    internal static double MeasureRead(int threads, PageKind pages, int rounds)
     {
         int bytes = BytesPerThread;
         while ((long)bytes * threads > BytesTogether && bytes > BytesLeast)
             bytes /= 2;
-        double seconds = MachineRounds.Best(threads, Rounds, () =>
+        double seconds = MachineRounds.Best(threads, rounds, () =>
         {
             var memory = PageMemory.Allocate(bytes, pages);
             return new MachineWork(() => MachineLoops.Sum(memory.Floats), memory);
@@ -45,13 +45,13 @@ public sealed record MachineRates(double ReadGBps, double FmaGflops, int Threads
     }
 
     /// <summary>10⁹ operations per second in fused multiply-adds of singles, two for each.</summary>
-    internal static double MeasureFma(int threads) =>
-        Rate(threads, MachineLoops.MultiplyAddOperations, () => MachineLoops.MultiplyAdd(Steps));
+    internal static double MeasureFma(int threads, int rounds) =>
+        Rate(threads, rounds, MachineLoops.MultiplyAddOperations, () => MachineLoops.MultiplyAdd(Steps));
 
     /// <summary>10⁹ operations per second in multiply-adds of bytes, two for each.</summary>
-    internal static double MeasureInt8(int threads) =>
-        Rate(threads, MachineLoops.MultiplyAddBytesOperations, () => MachineLoops.MultiplyAddBytes(Steps));
+    internal static double MeasureInt8(int threads, int rounds) =>
+        Rate(threads, rounds, MachineLoops.MultiplyAddBytesOperations, () => MachineLoops.MultiplyAddBytes(Steps));
 
-    private static double Rate(int threads, int operations, Func<float> run) =>
-        (double)threads * Steps * operations / MachineRounds.Best(threads, Rounds, () => new MachineWork(run)) / 1e9;
+    private static double Rate(int threads, int rounds, int operations, Func<float> run) =>
+        (double)threads * Steps * operations / MachineRounds.Best(threads, rounds, () => new MachineWork(run)) / 1e9;
 }
