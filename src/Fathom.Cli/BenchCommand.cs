@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using Fathom.Benchmarking;
@@ -104,6 +105,7 @@ internal sealed class BenchCommand
         tell($"Making the weights of {target.Title}…");
         using var device = new ProfilingDevice(cpu, target.Config.LayerCount);
         using BenchModel model = target.Load(device, Math.Min(MaxRows, Math.Max(prompts.Max(), 1)));
+        (TimeSpan used, long begin) = (Environment.CpuUsage.TotalTime, Stopwatch.GetTimestamp());
         var bench = new ModelBench(target.Subject(model.Transformer.Layout, limits), model.Transformer, device);
         foreach (int prompt in prompts)
         {
@@ -119,6 +121,8 @@ internal sealed class BenchCommand
             figures.AddRange(bench.Decode(depth, synthetic));
         }
 
+        double share = (Environment.CpuUsage.TotalTime - used) / Stopwatch.GetElapsedTime(begin) / Math.Min(threads, Environment.ProcessorCount);
+        figures.Add(new BenchFigure("conditions", "processor time of the model", threads, share, "of 1", 1, 1));
         Write(parsed, target, new BenchReport(target, threads, synthetic, figures), figures);
         return ExitCode.Success;
     }

@@ -65,7 +65,7 @@ public static class BenchPicture
             string at = figure.Section == "product" ? (figure.At == 1 ? "1 row" : $"{figure.At} rows") : Invariant($"at {figure.At:N0}");
             svg.Text(Left - 8, y + 12, $"{figure.Section} {figure.Name}, {at}", TextAnchor.End);
             svg.Rectangle(Left, y + 1, BarsWidth * share, RowHeight - 5, s_colours[figure.Section]);
-            svg.Text(Left + (BarsWidth * share) + 6, y + 12, Invariant($"{figure.Share:P0}: {figure.Value:G3} of {figure.Limit:G3} {figure.Unit}"));
+            svg.Text(Left + (BarsWidth * share) + 6, y + 12, Invariant($"{figure.Share:P0}: {Number(figure.Value)} {figure.Unit}, limit {Number(figure.Limit ?? 0)}"));
         }
     }
 
@@ -93,6 +93,8 @@ public static class BenchPicture
             svg.Text(Width - 112, Y(kind.Last().Value) + 4, kind.Key, fill: colour);
         }
     }
+
+    private static string Number(double value) => value.ToString(value >= 100 ? "N0" : "G3", CultureInfo.InvariantCulture);
 
     private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
 }

@@ -88,7 +88,8 @@ public class SyntheticModelTests
             double[] values = Decode(weight, stored);
             Assert.All(values, value => Assert.True(double.IsFinite(value), $"{weight.Name}: {value}"));
             if (!weight.IsVector && weight.Key.Part is not (WeightPart.Embedding or WeightPart.CompressorPositionBias or WeightPart.IndexCompressorPositionBias))
-                Assert.InRange(Math.Sqrt(values.Average(value => value * value) * weight.Columns), 0.6, 1.7);
+                // Rounding to a power of two leaves 0.71 to 1.41; scales that differ by two at random, 0.63 to 1.26 where there are few.
+                Assert.InRange(Math.Sqrt(values.Average(value => value * value) * weight.Columns), 0.44, 1.8);
         }
     }
 
@@ -97,9 +98,9 @@ public class SyntheticModelTests
     {
         ExpectedWeight[] weights = [.. ExpectedWeights.Of(s_nano)];
         using var first = new SyntheticWeights(weights, SyntheticFormat.Official, s_nano.ExpertCount);
-        using var second = new SyntheticWeights([.. weights.Reverse()], SyntheticFormat.Official, s_nano.ExpertCount);
+        using var second = new SyntheticWeights([.. Enumerable.Reverse(weights)], SyntheticFormat.Official, s_nano.ExpertCount);
         // Read in another order: a weight depends on its name alone.
-        foreach (ExpectedWeight weight in weights.Reverse())
+        foreach (ExpectedWeight weight in Enumerable.Reverse(weights))
             second.Read(weight);
         Assert.All(weights, weight => Assert.Equal(Bytes(first.Read(weight)), Bytes(second.Read(weight))));
 
@@ -180,10 +181,14 @@ public class SyntheticModelTests
     }
 
     private static byte[] Bytes(StoredWeight stored) =>
-        [.. MemoryMarshal.AsBytes(Raw(stored.Values)), .. stored.Scales.IsNone ? [] : MemoryMarshal.AsBytes(Raw(stored.Scales))];
+        stored.Scales.IsNone ? Raw(stored.Values) : [.. Raw(stored.Values), .. Raw(stored.Scales)];
 
-    private static Span<byte> Raw(in Tensor tensor) =>
-        tensor.Type.Size() switch { 4 => MemoryMarshal.AsBytes(tensor.Span<int>()), 2 => MemoryMarshal.AsBytes(tensor.Span<short>()), _ => tensor.Span<byte>() };
+    private static byte[] Raw(in Tensor tensor) => tensor.Type.Size() switch
+    {
+        4 => MemoryMarshal.AsBytes(tensor.Span<int>()).ToArray(),
+        2 => MemoryMarshal.AsBytes(tensor.Span<short>()).ToArray(),
+        _ => tensor.Span<byte>().ToArray(),
+    };
 
     private static double[] Decode(ExpectedWeight weight, StoredWeight stored)
     {
