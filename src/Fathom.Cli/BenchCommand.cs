@@ -5,7 +5,6 @@ using System.Text;
 using Fathom.Benchmarking;
 using Fathom.Cpu;
 using Fathom.Devices;
-using Fathom.Engine;
 using Fathom.Model;
 using Fathom.Planning;
 using Fathom.Tensors;
