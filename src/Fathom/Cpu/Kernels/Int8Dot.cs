@@ -67,7 +67,10 @@ internal static class Int8Dot
             ReadOnlySpan<byte> codes = rows.Slice((row * stride) + ((dim + 1) / 2), blocks);
             for (int b = 0; b < codes.Length; b++)
             {
-                scales[(b * Keys) + firstKey + row] = Ue8m0.Decode(codes[b]);
+                int code = codes[b];
+                // The exponent is the code, but for the smallest and for NaN.
+                scales[(b * Keys) + firstKey + row] =
+                    (uint)(code - 1) < Ue8m0.NaN - 1 ? BitConverter.Int32BitsToSingle(code << 23) : Ue8m0.Decode((byte)code);
             }
         }
     }

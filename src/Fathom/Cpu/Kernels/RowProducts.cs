@@ -94,7 +94,8 @@ internal static class RowProducts
         Finish(a0, a1, a2, a3, ref x, d, ref y, yStride, scale, ref p);
     }
 
-    // Lanes, then what a row has beyond a multiple of sixteen.
+    // Lanes, then what a row has beyond a multiple of sixteen. Inlined, or the accumulators would live in memory to be handed over.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Finish(
         Vector512<float> a0, Vector512<float> a1, Vector512<float> a2, Vector512<float> a3, ref float x, int d, ref float y, int yStride,
         float scale, ref float p)
