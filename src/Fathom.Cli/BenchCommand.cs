@@ -122,7 +122,7 @@ internal sealed class BenchCommand
 
         double share = (Environment.CpuUsage.TotalTime - used) / Stopwatch.GetElapsedTime(begin) / Math.Min(threads, Environment.ProcessorCount);
         figures.Add(new BenchFigure("conditions", "processor time of the model", threads, share, "of 1", 1, 1));
-        Write(parsed, target, new BenchReport(target, threads, synthetic, figures), figures);
+        Write(parsed, target, new BenchReport(target, effort, threads, synthetic, figures), figures);
         return ExitCode.Success;
     }
 

@@ -6,7 +6,7 @@ using Spectre.Console;
 namespace Fathom.Cli;
 
 /// <summary>What <c>fathom bench</c> prints: a table for each section, every figure beside its limit.</summary>
-internal sealed class BenchReport(BenchTarget target, int threads, bool synthetic, IReadOnlyList<BenchFigure> figures)
+internal sealed class BenchReport(BenchTarget target, BenchEffort effort, int threads, bool synthetic, IReadOnlyList<BenchFigure> figures)
 {
     private const int OutputWidth = 120;
 
@@ -27,7 +27,7 @@ internal sealed class BenchReport(BenchTarget target, int threads, bool syntheti
         foreach (string note in Notes())
             console.WriteLine(note);
         Machine(console);
-        Table(console, "product", $"matrix products, {MachineBench.Width} × {MachineBench.Width}", "rows");
+        Table(console, "product", string.Create(CultureInfo.InvariantCulture, $"matrix products, {effort.Width} × {effort.Width}"), "rows");
         Table(console, "prefill", "reading a prompt", "tokens");
         Table(console, "prefill layer", "a layer of each kind, reading a prompt", "tokens");
         Table(console, "decode", "writing a token", "context");

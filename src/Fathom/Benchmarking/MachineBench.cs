@@ -7,23 +7,21 @@ namespace Fathom.Benchmarking;
 
 /// <summary>How much is done to measure the machine.</summary>
 /// <param name="MachineRounds">rounds of each ceiling, of which the best counts</param>
+/// <param name="Width">outputs and inputs of the matrices that products are measured with, whatever the model</param>
 /// <param name="StackBytes">bytes of weights that a product of one row reads; beyond the caches, so that it reads memory</param>
 /// <param name="ProductRuns">runs of each product, of which the median counts</param>
-public sealed record BenchEffort(int MachineRounds, long StackBytes, int ProductRuns)
+public sealed record BenchEffort(int MachineRounds, int Width, long StackBytes, int ProductRuns)
 {
-    /// <summary>For figures that are to be believed.</summary>
-    public static BenchEffort Usual { get; } = new(MachineRates.Rounds, 256L << 20, 5);
+    /// <summary>For figures that are to be believed; the width is that of V4-Flash.</summary>
+    public static BenchEffort Usual { get; } = new(MachineRates.Rounds, 4096, 256L << 20, 5);
 
     /// <summary>To see that everything works.</summary>
-    public static BenchEffort Quick { get; } = new(1, 0, 1);
+    public static BenchEffort Quick { get; } = new(1, 512, 0, 1);
 }
 
 /// <summary>The machine's ceilings, and the matrix products beside them.</summary>
 public static class MachineBench
 {
-    /// <summary>Outputs and inputs of the matrices that products are measured with, whatever the model: about those of V4-Flash.</summary>
-    public const int Width = 4096;
-
     private const double PatienceSeconds = 3;
     private const int PromptRows = 512;
 
@@ -57,25 +55,25 @@ public static class MachineBench
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(limits);
         ArgumentNullException.ThrowIfNull(effort);
-        int count = (int)Math.Max(1, effort.StackBytes / WeightMatrix.BytesOfStack(format, 1, Width, Width));
-        WeightMatrix stack = Pack(device, format, count);
+        int width = effort.Width, count = (int)Math.Max(1, effort.StackBytes / WeightMatrix.BytesOfStack(format, 1, width, width));
+        WeightMatrix stack = Pack(device, format, count, width);
         using Storage weights = stack.Storage;
-        using Storage inputs = device.Allocate((long)Math.Max(count, PromptRows) * Width * sizeof(float), MemoryPurpose.Activations);
+        using Storage inputs = device.Allocate((long)Math.Max(count, PromptRows) * width * sizeof(float), MemoryPurpose.Activations);
         using Storage outputs = device.Allocate(inputs.Bytes, MemoryPurpose.Activations);
         var values = new float[inputs.Bytes / sizeof(float)];
         RandomBits.FillUnit(values, seed: 1);
         device.Upload(System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(values), new Tensor(inputs, 0, DType.F32, 1, 1, values.Length));
 
-        Tensor x = View(inputs, 1, count * Width), y = View(outputs, 1, count * Width);
+        Tensor x = View(inputs, 1, count * width), y = View(outputs, 1, count * width);
         (double seconds, int runs) = Measure(effort, () => device.GroupedMatMul(stack, x, y));
         double bytes = (double)count * stack.Panels * stack.PanelBytes;
         string name = format.ToString().ToLowerInvariant();
         var one = new BenchFigure("product", name, 1, bytes / seconds / 1e9, "GB/s", limits.ReadGBps, runs);
 
-        Tensor rows = View(inputs, PromptRows, Width), results = View(outputs, PromptRows, Width);
+        Tensor rows = View(inputs, PromptRows, width), results = View(outputs, PromptRows, width);
         WeightMatrix single = stack with { Count = 1 };
         (seconds, runs) = Measure(effort, () => device.MatMul(single, rows, results));
-        double flops = 2.0 * PromptRows * Width * Width;
+        double flops = 2.0 * PromptRows * width * width;
         return [one, new BenchFigure("product", name, PromptRows, flops / seconds / 1e9, "GFLOPS", limits.FmaGflops, runs)];
     }
 
@@ -85,7 +83,7 @@ public static class MachineBench
         return Repetition.Median(effort.ProductRuns, PatienceSeconds, run);
     }
 
-    private static WeightMatrix Pack(Device device, WeightFormat format, int count)
+    private static WeightMatrix Pack(Device device, WeightFormat format, int count, int width)
     {
         WeightRole role = format switch
         {
@@ -95,7 +93,7 @@ public static class MachineBench
             _ => WeightRole.Expert,
         };
         ExpectedWeight[] weights = [.. Enumerable.Range(0, count).Select(i =>
-            new ExpectedWeight(new WeightKey(WeightPart.ExpertGate, 0, i), "product", role, Width, Width, IsVector: false))];
+            new ExpectedWeight(new WeightKey(WeightPart.ExpertGate, 0, i), "product", role, width, width, IsVector: false))];
         using var source = new SyntheticWeights(weights, SyntheticFormat.Official, experts: 1);
         return device.Pack([.. weights.Select(source.Read).Select(stored => new RawMatrix(stored.Values, stored.Scales))]);
     }
