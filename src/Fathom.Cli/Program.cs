@@ -23,6 +23,7 @@ internal static class Program
         InspectCommand.Create,
         PlanCommand.Create,
         QuantizeCommand.Create,
+        BenchCommand.Create,
         TrainCommand.Create,
     ];
 

@@ -1,5 +1,5 @@
 using System.Globalization;
-using System.Text;
+using Fathom.Pictures;
 
 namespace Fathom.Train.Evaluation;
 
@@ -13,6 +13,8 @@ public static class NeedlePicture
     private const int Bottom = 76;
     private const int Right = 24;
     private const int LegendWidth = 200;
+    private const string Grey = "#555";
+    private const string NoneColour = "#eeeeee";
 
     /// <summary>Draws a column for each context length and a row for each tenth of the depth; a cell says its accuracy and its questions.</summary>
     /// <param name="results">in the order of the columns</param> <param name="title">a line above; plain text</param>
@@ -20,45 +22,41 @@ public static class NeedlePicture
     {
         ArgumentNullException.ThrowIfNull(results);
         int width = Math.Max(Left + (results.Count * CellWidth) + Right, 480), gridBottom = Top + (NeedleTable.Depths * CellHeight);
-        var svg = new StringBuilder();
-        Append(svg, $"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{gridBottom + Bottom}\" font-family=\"sans-serif\" font-size=\"12\">");
-        Append(svg, $"<rect width=\"{width}\" height=\"{gridBottom + Bottom}\" fill=\"white\"/>");
-        Append(svg, $"<text x=\"{Left}\" y=\"22\" font-size=\"14\">{System.Security.SecurityElement.Escape(title)}</text>");
-        Append(svg, $"<text x=\"{Left}\" y=\"40\" fill=\"#555\">context in tokens, accuracy over all depths</text>");
-        Append(svg, $"<text x=\"12\" y=\"{Top - 8}\" fill=\"#555\">depth</text>");
+        var svg = new SvgPicture(width, gridBottom + Bottom);
+        svg.Text(Left, 22, title, size: 14);
+        svg.Text(Left, 40, "context in tokens, accuracy over all depths", fill: Grey);
+        svg.Text(12, Top - 8, "depth", fill: Grey);
         for (int depth = 0; depth < NeedleTable.Depths; depth++)
-            Append(svg, $"<text x=\"{Left - 8}\" y=\"{Top + (depth * CellHeight) + 21}\" text-anchor=\"end\">{depth * 10} – {(depth + 1) * 10} %</text>");
+            svg.Text(Left - 8, Top + (depth * CellHeight) + 21, Invariant($"{depth * 10} – {(depth + 1) * 10} %"), TextAnchor.End);
         for (int i = 0; i < results.Count; i++)
             Column(svg, results[i], Left + (i * CellWidth));
         Legend(svg, gridBottom + 30);
-        svg.Append("</svg>\n");
         return svg.ToString();
     }
 
-    private static void Column(StringBuilder svg, NeedleResult result, int x)
+    private static void Column(SvgPicture svg, NeedleResult result, int x)
     {
         int middle = x + (CellWidth / 2);
-        Append(svg, $"<text x=\"{middle}\" y=\"{Top - 8}\" text-anchor=\"middle\">{result.Context:N0}: {NeedleTable.Accuracy(result.Answers).Share:P0}</text>");
+        svg.Text(middle, Top - 8, Invariant($"{result.Context:N0}: {NeedleTable.Accuracy(result.Answers).Share:P0}"), TextAnchor.Middle);
         IReadOnlyList<NeedleBucket> rows = NeedleTable.ByDepth(result.Answers);
         for (int row = 0; row < rows.Count; row++)
         {
             (int y, Proportion correct) = (Top + (row * CellHeight), rows[row].Correct);
-            string fill = correct.Count == 0 ? "#eeeeee" : Colour(correct.Share), ink = correct.Count > 0 && correct.Share is < 0.35 ? "white" : "black";
-            Append(svg, $"<rect x=\"{x}\" y=\"{y}\" width=\"{CellWidth - 2}\" height=\"{CellHeight - 2}\" fill=\"{fill}\"/>");
-            string text = correct.Count == 0 ? "none asked" : string.Create(CultureInfo.InvariantCulture, $"{correct.Successes} of {correct.Count}");
-            Append(svg, $"<text x=\"{middle}\" y=\"{y + 21}\" text-anchor=\"middle\" fill=\"{ink}\">{text}</text>");
+            string fill = correct.Count == 0 ? NoneColour : Colour(correct.Share), ink = correct.Count > 0 && correct.Share is < 0.35 ? "white" : "black";
+            svg.Rectangle(x, y, CellWidth - 2, CellHeight - 2, fill);
+            svg.Text(middle, y + 21, correct.Count == 0 ? "none asked" : Invariant($"{correct.Successes} of {correct.Count}"), TextAnchor.Middle, ink);
         }
     }
 
-    private static void Legend(StringBuilder svg, int y)
+    private static void Legend(SvgPicture svg, int y)
     {
         const int Steps = 20;
         for (int i = 0; i < Steps; i++)
-            Append(svg, $"<rect x=\"{Left + (i * LegendWidth / Steps)}\" y=\"{y}\" width=\"{LegendWidth / Steps}\" height=\"14\" fill=\"{Colour(i / (Steps - 1.0))}\"/>");
-        Append(svg, $"<text x=\"{Left}\" y=\"{y + 30}\">0 % correct</text>");
-        Append(svg, $"<text x=\"{Left + LegendWidth}\" y=\"{y + 30}\" text-anchor=\"end\">100 %</text>");
-        Append(svg, $"<rect x=\"{Left + LegendWidth + 24}\" y=\"{y}\" width=\"14\" height=\"14\" fill=\"#eeeeee\"/>");
-        Append(svg, $"<text x=\"{Left + LegendWidth + 44}\" y=\"{y + 12}\">none asked</text>");
+            svg.Rectangle(Left + (i * LegendWidth / Steps), y, LegendWidth / Steps, 14, Colour(i / (Steps - 1.0)));
+        svg.Text(Left, y + 30, "0 % correct");
+        svg.Text(Left + LegendWidth, y + 30, "100 %", TextAnchor.End);
+        svg.Rectangle(Left + LegendWidth + 24, y, 14, 14, NoneColour);
+        svg.Text(Left + LegendWidth + 44, y + 12, "none asked");
     }
 
     // Dark blue over teal to light yellow: brightness rises all the way, so it reads without colours too.
@@ -75,5 +73,5 @@ public static class NeedlePicture
 
     private static int Mix(double from, double to, double part) => (int)Math.Round(from + ((to - from) * part));
 
-    private static void Append(StringBuilder svg, FormattableString line) => svg.Append(FormattableString.Invariant(line)).Append('\n');
+    private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
 }

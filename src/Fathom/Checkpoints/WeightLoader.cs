@@ -13,16 +13,16 @@ public sealed class WeightLoader
 {
     private readonly Device _device;
     private readonly ModelConfig _config;
-    private readonly CheckpointReader _reader;
+    private readonly Func<ExpectedWeight, StoredWeight> _read;
     private readonly Dictionary<WeightKey, ExpectedWeight> _expected;
     private readonly List<Storage> _owned = [];
 
-    private WeightLoader(Device device, ModelConfig config, CheckpointReader reader)
+    private WeightLoader(Device device, ModelConfig config, IEnumerable<ExpectedWeight> weights, Func<ExpectedWeight, StoredWeight> read)
     {
         _device = device;
         _config = config;
-        _reader = reader;
-        _expected = reader.Weights.ToDictionary(weight => weight.Key);
+        _read = read;
+        _expected = weights.ToDictionary(weight => weight.Key);
     }
 
     /// <summary>Loads every weight.</summary>
@@ -33,10 +33,25 @@ public sealed class WeightLoader
     /// <exception cref="CheckpointException">a tensor is missing, contradicts the config or holds a value that is no number</exception>
     public static ModelWeights Load(Device device, ModelConfig config, CheckpointReader reader)
     {
+        ArgumentNullException.ThrowIfNull(reader);
+        return Load(device, config, reader.Weights, reader.Read);
+    }
+
+    /// <summary>Loads every weight from wherever <paramref name="read"/> has it.</summary>
+    /// <param name="device">where to</param>
+    /// <param name="config">the model's shape</param>
+    /// <param name="weights">what there is: all that the config asks for; MTP blocks may be missing</param>
+    /// <param name="read">a weight as stored; what it returns must last until the next kind of weight is read</param>
+    /// <returns>the weights; the caller disposes them</returns>
+    /// <exception cref="CheckpointException">a weight holds a value that is no number</exception>
+    public static ModelWeights Load(
+        Device device, ModelConfig config, IEnumerable<ExpectedWeight> weights, Func<ExpectedWeight, StoredWeight> read)
+    {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(config);
-        ArgumentNullException.ThrowIfNull(reader);
-        var loader = new WeightLoader(device, config, reader);
+        ArgumentNullException.ThrowIfNull(weights);
+        ArgumentNullException.ThrowIfNull(read);
+        var loader = new WeightLoader(device, config, weights, read);
         try
         {
             return loader.Model();
@@ -174,7 +189,7 @@ public sealed class WeightLoader
     private RawMatrix Raw(WeightKey key)
     {
         ExpectedWeight weight = _expected[key];
-        StoredWeight stored = _reader.Read(weight);
+        StoredWeight stored = _read(weight);
         FiniteValues.Check(weight.Name, stored.Values);
         if (!stored.Scales.IsNone)
         {
@@ -215,7 +230,7 @@ public sealed class WeightLoader
     private Tensor Ids(WeightKey key)
     {
         ExpectedWeight weight = _expected[key];
-        Tensor values = _reader.Read(weight).Values;
+        Tensor values = _read(weight).Values;
         var ids = new int[values.Count];
         for (int i = 0; i < ids.Length; i++)
         {

@@ -9,135 +9,140 @@ public sealed partial class CpuDevice
     /// <inheritdoc/>
     public override void SparseAttention(in Tensor queries, in ContextOperand context, in Tensor sinks, float scale, in Tensor outputs)
     {
-        int heads = sinks.Columns, items = queries.Rows * heads;
-        int headDim = queries.Columns / heads, window = context.Window.Rows - queries.Rows + 1;
-        int last = context.FirstPosition + queries.Rows - 1;
-        int seen = window + (context.Selection.IsNone ? context.Visible(last) : context.Selection.Columns);
-        // A single query's heads go out in as few pieces as there are threads: each piece decodes the rows for itself.
-        int chunk = Math.Max(_pool.Chunk(items, 2L * seen * headDim), queries.Rows == 1 ? (heads + Threads - 1) / Threads : 1);
-        _pool.Run(items, chunk, new AttentionJob(queries, context, sinks, scale, outputs, _scratch));
+        // Rows of q (queries times heads) that share a pass over the context: they pay for decoding it.
+        const int Together = 128;
+        // Multiply-adds below which a query is not worth two threads, each of which decodes its rows.
+        const long WorthSplitting = 500_000;
+        int heads = sinks.Columns, headDim = queries.Columns / heads, window = context.Window.Rows - queries.Rows + 1;
+        int seen = window + (context.Selection.IsNone ? context.Visible(context.FirstPosition + queries.Rows - 1) : context.Selection.Columns);
+        long work = 2L * seen * queries.Columns;
+        int group = context.Selection.IsNone ? Math.Clamp(Together / heads, 1, Math.Max(1, queries.Rows / Threads)) : 1;
+        int groups = (queries.Rows + group - 1) / group, pieces = 1;
+        if (groups < Threads && work * group >= WorthSplitting)
+        {
+            group = 1;
+            groups = queries.Rows;
+            pieces = Math.Min(heads, (Threads + groups - 1) / groups);
+        }
+        int each = (heads + pieces - 1) / pieces;
+        var job = new AttentionJob(queries, context, sinks, scale, outputs, group, each, _scratch);
+        int items = groups * job.Pieces;
+        _pool.Run(items, pieces > 1 ? 1 : _pool.Chunk(items, work * group), job);
     }
 
-    /// <inheritdoc/>
-    public override void SelectRows(
-        in Tensor queries, in Tensor weights, in RowBlocks keys, int ratio, int firstPosition, in Tensor selection)
-    {
-        // Queries that share a pass over the keys: enough to pay for decoding them, few enough to keep their scores in the cache.
-        const int Together = 16;
-        int visible = (firstPosition + queries.Rows) / ratio;
-        long work = visible <= selection.Columns ? visible : (long)visible * queries.Columns;
-        int chunk = Math.Min(Together, _pool.Chunk(queries.Rows, work));
-        _pool.Run(queries.Rows, chunk, new SelectJob(queries, weights, keys, ratio, firstPosition, selection, _scratch));
-    }
-
+    // An item is a group of queries with all heads, or one query with some of them.
     private readonly struct AttentionJob(
-        Tensor queries, ContextOperand context, Tensor sinks, float scale, Tensor outputs, Scratch[] scratch) : IRangeJob
+        Tensor queries, ContextOperand context, Tensor sinks, float scale, Tensor outputs, int group, int each, Scratch[] scratch) : IRangeJob
     {
-        // Items are (query, head) pairs, queries outermost.
+        // Rows are decoded in blocks that stay in the second-level cache beside queries and sums.
+        private const int BlockFloats = 96 * 1024;
+
+        // A stride of an odd number of cache lines: a power of two would map a column of rows to a few sets of the first-level cache.
+        private const int StridePadding = 16;
+
+        // Vectors may reach beyond the last score of a row.
+        private const int ScorePadding = 16;
+
+        public int Pieces => (sinks.Columns + each - 1) / each;
+
         public void Run(int first, int count, int worker)
         {
-            int heads = sinks.Columns, headDim = queries.Columns / heads, window = context.Window.Rows - queries.Rows + 1;
-            int lastVisible = context.Visible(context.FirstPosition + ((first + count - 1) / heads));
-            int capacity = context.Selection.IsNone ? lastVisible : context.Selection.Columns;
-            Span<float> floats = scratch[worker].Floats((capacity * headDim) + capacity + window);
-            Span<float> compressed = floats[..(capacity * headDim)], scores = floats[(capacity * headDim)..];
-            if (context.Selection.IsNone)
+            for (int item = first; item < first + count; item++)
             {
-                Decode(context.Compressed, 0, lastVisible, compressed);
-            }
-            for (int item = first; item < first + count;)
-            {
-                (int t, int head) = Math.DivRem(item, heads);
-                int end = Math.Min(heads, head + first + count - item), position = context.FirstPosition + t;
-                int visible = context.Selection.IsNone ? context.Visible(position) : Select(t, compressed);
-                int inWindow = Math.Min(window, position + 1);
-                Kernels.SparseAttention.Run(
-                    queries.Row(t).Span<float>()[(head * headDim)..(end * headDim)],
-                    context.Window.Slice(t + window - inWindow, inWindow).Span<float>(),
-                    compressed[..(visible * headDim)],
-                    sinks.Span<float>()[head..end],
-                    scale, scores,
-                    outputs.Row(t).Span<float>()[(head * headDim)..(end * headDim)]);
-                item += end - head;
+                int query = item / Pieces * group, head = item % Pieces * each;
+                Attend(query, Math.Min(group, queries.Rows - query), head, Math.Min(each, sinks.Columns - head), scratch[worker]);
             }
         }
 
-        private int Select(int t, Span<float> rows)
+        private void Attend(int query, int count, int head, int heads, Scratch memory)
         {
-            ReadOnlySpan<int> selection = context.Selection.Row(t).Span<int>();
-            int headDim = context.Window.Columns, n = 0;
-            while (n < selection.Length && selection[n] >= 0)
-            {
-                Decode(context.Compressed, selection[n], 1, rows.Slice(n * headDim, headDim));
-                n++;
-            }
-            return n;
-        }
-    }
+            var rows = new ContextRows(context, queries.Rows, query, count);
+            int c = context.Window.Columns, width = (c + Tile.Width - 1) / Tile.Width * Tile.Width, m = count * heads;
+            int stride = width + StridePadding, scoreStride = ((rows.Count + 15) / 16 * 16) + ScorePadding;
+            int block = Math.Min(rows.Count, Math.Max(RowProducts.Step, BlockFloats / stride));
+            block = (block + RowProducts.Step - 1) / RowProducts.Step * RowProducts.Step;
+            Span<float> floats = memory.Floats(checked((block * stride) + (m * scoreStride) + (m * width) + m));
+            Span<float> decoded = floats[..(block * stride)], scores = floats.Slice(block * stride, m * scoreStride);
+            Span<float> sums = floats.Slice((block * stride) + (m * scoreStride), m * width), inverses = floats[^m..];
 
-    private readonly struct SelectJob(
-        Tensor queries, Tensor weights, RowBlocks keys, int ratio, int firstPosition, Tensor selection, Scratch[] scratch) : IRangeJob
-    {
-        public void Run(int first, int count, int worker)
-        {
-            int visible = (firstPosition + first + count) / ratio;
-            int stride = (visible + Tile.Width - 1) / Tile.Width * Tile.Width;
-            bool scoring = visible > selection.Columns;
-            Span<float> scores = default;
-            if (scoring)
+            ReadOnlySpan<float> q = Part(queries, query, count, head * c, heads * c);
+            for (int first = 0; first < rows.Count; first += block)
             {
-                int dim = keys.Format.Dim, products = weights.Columns * Tile.Width;
-                Span<float> floats = scratch[worker].Floats((count * stride) + (2 * Tile.Width * dim) + products);
-                scores = floats[..(count * stride)];
-                Score(first, count, visible, scores, floats[(count * stride)..]);
+                int inBlock = Math.Min(block, rows.Count - first);
+                rows.Load(first, inBlock, decoded, stride);
+                int steps = (inBlock + RowProducts.Step - 1) / RowProducts.Step * RowProducts.Step;
+                RowProducts.Run(q, c, decoded, stride, steps, scale, scores[first..], scoreStride);
             }
-            for (int t = first; t < first + count; t++)
+            Weigh(rows, sinks.Span<float>().Slice(head, heads), scores, scoreStride, inverses);
+            sums.Clear();
+            for (int first = 0; first < rows.Count; first += block)
             {
-                int seen = (firstPosition + t + 1) / ratio;
-                // Below k every visible entry is chosen, unscored.
-                TopK.Run(scoring ? scores.Slice((t - first) * stride, seen) : default, seen, selection.Row(t).Span<int>());
-            }
-        }
-
-        private void Score(int first, int count, int visible, Span<float> scores, Span<float> buffers)
-        {
-            int dim = keys.Format.Dim, stride = scores.Length / count;
-            Span<float> rows = buffers[..(Tile.Width * dim)], transposed = buffers.Slice(Tile.Width * dim, Tile.Width * dim);
-            Span<float> products = buffers.Slice(2 * Tile.Width * dim, weights.Columns * Tile.Width);
-            for (int w = 0; w < visible; w += Tile.Width)
-            {
-                int present = Math.Min(Tile.Width, visible - w);
-                Decode(keys, w, present, rows);
-                Transpose(rows, dim, present, transposed);
-                for (int t = 0; t < count; t++)
+                int inBlock = Math.Min(block, rows.Count - first);
+                if (rows.Count > block)
                 {
-                    Kernels.IndexerScores.Run(
-                        queries.Row(first + t).Span<float>(), weights.Row(first + t).Span<float>(), transposed, products, scores.Slice((t * stride) + w, Tile.Width));
+                    rows.Load(first, inBlock, decoded, stride);
+                }
+                AddValues(rows, heads, first, inBlock, decoded, scores, scoreStride, sums);
+            }
+            Write(sums, inverses, Part(outputs, query, count, head * c, heads * c), c);
+        }
+
+        // All heads of several queries, or some of one: one run of elements either way.
+        private static Span<float> Part(in Tensor x, int query, int count, int first, int length) =>
+            x.Slice(query, count).Span<float>().Slice(first, count * length);
+
+        private static void Weigh(in ContextRows rows, ReadOnlySpan<float> sinks, Span<float> scores, int stride, Span<float> inverses)
+        {
+            for (int i = 0; i < inverses.Length; i++)
+            {
+                (int first, int end) = rows.Window(i / sinks.Length);
+                (int firstCompressed, int endCompressed) = rows.Compressed(i / sinks.Length);
+                Span<float> row = scores.Slice(i * stride, stride);
+                inverses[i] = Kernels.SparseAttention.Weights(
+                    row[first..], end - first, row[firstCompressed..], endCompressed - firstCompressed, sinks[i % sinks.Length]);
+            }
+        }
+
+        // Neighbouring queries that see the same rows of the block go through the tiles together.
+        private static void AddValues(
+            in ContextRows rows, int heads, int first, int count, ReadOnlySpan<float> decoded, ReadOnlySpan<float> scores, int scoreStride, Span<float> sums)
+        {
+            int m = scores.Length / scoreStride, n = m / heads, width = sums.Length / m, stride = width + StridePadding;
+            for (int part = 0; part < 2; part++)
+            {
+                for (int i = 0, next; i < n; i = next)
+                {
+                    (int begin, int end) = Within(rows, part, i, first, count);
+                    for (next = i + 1; next < n && Within(rows, part, next, first, count) == (begin, end); next++)
+                    {
+                    }
+                    if (begin < end)
+                    {
+                        Kernels.SparseAttention.AddValues(
+                            scores[((i * heads * scoreStride) + begin)..], scoreStride, decoded[((begin - first) * stride)..], stride, end - begin,
+                            sums[(i * heads * Tile.Width)..], m * Tile.Width, (next - i) * heads, width);
+                    }
                 }
             }
         }
 
-        private static void Transpose(ReadOnlySpan<float> rows, int dim, int count, Span<float> transposed)
+        private static (int Begin, int End) Within(in ContextRows rows, int part, int query, int first, int count)
         {
-            for (int r = 0; r < count; r++)
-            {
-                for (int u = 0; u < dim; u++)
-                {
-                    transposed[(u * Tile.Width) + r] = rows[(r * dim) + u];
-                }
-            }
+            (int begin, int end) = part == 0 ? rows.Window(query) : rows.Compressed(query);
+            begin = Math.Max(begin, first);
+            return (begin, Math.Max(begin, Math.Min(end, first + count)));
         }
-    }
 
-    private static void Decode(RowBlocks blocks, int first, int count, Span<float> rows)
-    {
-        int dim = blocks.Format.Dim, bytes = blocks.Format.Bytes;
-        for (int done = 0; done < count;)
+        private static void Write(ReadOnlySpan<float> sums, ReadOnlySpan<float> inverses, Span<float> outputs, int c)
         {
-            ReadOnlySpan<byte> run = blocks.Run(first + done, count - done, out int inBlock);
-            for (int i = 0; i < inBlock; i++, done++)
+            int m = inverses.Length;
+            for (int u = 0; u < c; u += Tile.Width)
             {
-                CacheRow.Decode(run.Slice(i * bytes, bytes), blocks.Format, rows.Slice(done * dim, dim));
+                int columns = Math.Min(Tile.Width, c - u);
+                for (int i = 0; i < m; i++)
+                {
+                    Rows.Scale(sums.Slice((u * m) + (i * Tile.Width), columns), inverses[i], outputs.Slice((i * c) + u, columns));
+                }
             }
         }
     }

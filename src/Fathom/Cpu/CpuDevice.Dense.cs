@@ -81,19 +81,41 @@ public sealed partial class CpuDevice
     {
         public void Run(int first, int count, int worker)
         {
-            int rows = x.Rows;
-            Span<float> floats = scratch[worker].Floats((rows * Tile.Width) + Kernels.MatMul.ScratchFloats);
-            Span<float> acc = floats[..(rows * Tile.Width)], widened = floats.Slice(rows * Tile.Width, Kernels.MatMul.ScratchFloats);
+            int rows = x.Rows, size = Math.Max(rows, 2) * Tile.Width;
+            Span<float> floats = scratch[worker].Floats(size + Kernels.MatMul.ScratchFloats);
+            Span<float> acc = floats[..size], widened = floats.Slice(size, Kernels.MatMul.ScratchFloats);
             ReadOnlySpan<float> input = x.Span<float>();
-            Span<float> output = y.Span<float>();
-            for (int item = first; item < first + count; item++)
+            // Of one row, the first half of the items goes along with the second, so that both run through memory without a gap; in a stack,
+            // where pieces of the row differ, neighbours go together.
+            int pairs = rows == 1 && w.Count == 1 ? count / 2 : 0;
+            for (int item = first; item < first + pairs; item++)
+            {
+                Kernels.MatMul.RunPair(w.Format, w.Panel(0, item), w.Panel(0, item + pairs), input, acc, widened);
+                Store(0, item, acc[..Tile.Width]);
+                Store(0, item + pairs, acc.Slice(Tile.Width, Tile.Width));
+            }
+            for (int item = first + (2 * pairs); item < first + count; item++)
             {
                 (int group, int panel) = Math.DivRem(item, w.Panels);
-                Kernels.MatMul.RunPanel(w.Format, w.Panel(group, panel), w.Columns, input[(group * w.Columns)..], x.Columns, acc, widened);
-                int column = panel * PanelLayout.Rows;
-                int valid = Math.Min(PanelLayout.Rows, w.Rows - column);
-                Kernels.MatMul.Store(acc, valid, output, y.Columns, (group * w.Rows) + column);
+                if (rows == 1 && panel + 1 < w.Panels && item + 1 < first + count)
+                {
+                    ReadOnlySpan<float> piece = input.Slice(group * w.Columns, w.Columns);
+                    Kernels.MatMul.RunPair(w.Format, w.Panel(group, panel), w.Panel(group, panel + 1), piece, acc, widened);
+                    Store(group, panel, acc[..Tile.Width]);
+                    Store(group, panel + 1, acc.Slice(Tile.Width, Tile.Width));
+                    item++;
+                    continue;
+                }
+                Span<float> sums = acc[..(rows * Tile.Width)];
+                Kernels.MatMul.RunPanel(w.Format, w.Panel(group, panel), w.Columns, input[(group * w.Columns)..], x.Columns, sums, widened);
+                Store(group, panel, sums);
             }
+        }
+
+        private void Store(int group, int panel, ReadOnlySpan<float> acc)
+        {
+            int column = panel * PanelLayout.Rows;
+            Kernels.MatMul.Store(acc, Math.Min(PanelLayout.Rows, w.Rows - column), y.Span<float>(), y.Columns, (group * w.Rows) + column);
         }
     }
 

@@ -86,8 +86,15 @@ public sealed partial class CpuDevice
                 Span<float> floats = scratch[worker].Floats((2 * size) + Kernels.MatMul.ScratchFloats);
                 Span<float> gates = floats[..size], ups = floats.Slice(size, size), widened = floats.Slice(2 * size, Kernels.MatMul.ScratchFloats);
                 ReadOnlySpan<float> x = inputs.Slice(group.FirstPair, group.Rows).Span<float>();
-                Kernels.MatMul.RunPanel(gate.Format, gate.Panel(group.Matrix, panel), gate.Columns, x, inputs.Columns, gates, widened);
-                Kernels.MatMul.RunPanel(up.Format, up.Panel(group.Matrix, panel), up.Columns, x, inputs.Columns, ups, widened);
+                if (group.Rows == 1 && gate.Format == up.Format)
+                {
+                    Kernels.MatMul.RunPair(gate.Format, gate.Panel(group.Matrix, panel), up.Panel(group.Matrix, panel), x, floats[..(2 * size)], widened);
+                }
+                else
+                {
+                    Kernels.MatMul.RunPanel(gate.Format, gate.Panel(group.Matrix, panel), gate.Columns, x, inputs.Columns, gates, widened);
+                    Kernels.MatMul.RunPanel(up.Format, up.Panel(group.Matrix, panel), up.Columns, x, inputs.Columns, ups, widened);
+                }
                 int column = panel * Tile.Width, valid = Math.Min(Tile.Width, gate.Rows - column);
                 for (int r = 0; r < group.Rows; r++)
                 {
@@ -107,16 +114,28 @@ public sealed partial class CpuDevice
             {
                 ExpertGroup group = groups.Find(item, down: true, out int panel);
                 WeightMatrix down = group.Expert.Down;
-                int size = group.Rows * Tile.Width;
+                int size = Math.Max(group.Rows, 2) * Tile.Width;
                 Span<float> floats = scratch[worker].Floats(size + Kernels.MatMul.ScratchFloats);
-                Span<float> acc = floats[..size];
-                ReadOnlySpan<float> x = products.Slice(group.FirstPair, group.Rows).Span<float>();
-                Kernels.MatMul.RunPanel(
-                    down.Format, down.Panel(group.Matrix, panel), down.Columns, x, products.Columns, acc, floats.Slice(size, Kernels.MatMul.ScratchFloats));
-                int column = panel * Tile.Width;
-                Span<float> y = outputs.Slice(group.FirstPair, group.Rows).Span<float>();
-                Kernels.MatMul.Store(acc, Math.Min(Tile.Width, down.Rows - column), y, outputs.Columns, column);
+                Span<float> acc = floats[..(group.Rows * Tile.Width)], widened = floats.Slice(size, Kernels.MatMul.ScratchFloats);
+                ReadOnlySpan<float> x = products.Slice(group.FirstPair, group.Rows).Span<float>()[..(((group.Rows - 1) * products.Columns) + down.Columns)];
+                if (group.Rows == 1 && panel + 1 < down.Panels && item + 1 < first + count)
+                {
+                    Kernels.MatMul.RunPair(
+                        down.Format, down.Panel(group.Matrix, panel), down.Panel(group.Matrix, panel + 1), x, floats[..size], widened);
+                    Store(group, panel, acc);
+                    Store(group, panel + 1, floats.Slice(Tile.Width, Tile.Width));
+                    item++;
+                    continue;
+                }
+                Kernels.MatMul.RunPanel(down.Format, down.Panel(group.Matrix, panel), down.Columns, x, products.Columns, acc, widened);
+                Store(group, panel, acc);
             }
+        }
+
+        private void Store(in ExpertGroup group, int panel, ReadOnlySpan<float> acc)
+        {
+            int column = panel * Tile.Width, valid = Math.Min(Tile.Width, group.Expert.Down.Rows - column);
+            Kernels.MatMul.Store(acc, valid, outputs.Slice(group.FirstPair, group.Rows).Span<float>(), outputs.Columns, column);
         }
     }
 

@@ -72,6 +72,7 @@ public sealed partial class CpuDevice : Device
             scratch.Dispose();
         }
         _pairs.Dispose();
+        _candidates.Dispose();
     }
 
     private static Span<byte> Bytes(in Tensor x) => x.Count == 0 ? default : ((HostStorage)x.Storage!).Span(x.Offset, checked((int)(x.Count * x.Type.Size())));

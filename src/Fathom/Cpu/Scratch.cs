@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Fathom.Tensors;
 
@@ -21,6 +22,15 @@ internal sealed class Scratch : IDisposable
             _storage = HostStorage.Allocate(bytes * 2, MemoryPurpose.Activations);
         }
         return _storage;
+    }
+
+    /// <summary>Cuts <paramref name="count"/> elements off the front of singles.</summary>
+    public static Span<T> Take<T>(scoped ref Span<float> rest, int count) where T : unmanaged
+    {
+        int floats = ((count * Unsafe.SizeOf<T>()) + sizeof(float) - 1) / sizeof(float);
+        Span<T> taken = MemoryMarshal.Cast<float, T>(rest[..floats])[..count];
+        rest = rest[floats..];
+        return taken;
     }
 
     /// <inheritdoc/>

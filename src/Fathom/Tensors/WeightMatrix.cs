@@ -27,15 +27,42 @@ public static class PanelLayout
 
     /// <summary>Columns that share an FP4 scale.</summary>
     public const int Fp4Block = 32;
+
+    /// <summary>Columns whose codes lie together in front of their scales.</summary>
+    internal const int Group = 128;
+
+    /// <summary>Bytes of the smallest piece of codes: one cache line holds this many bytes of 32 rows.</summary>
+    internal const int Line = 64;
+
+    /// <summary>FP8 columns in a line.</summary>
+    internal const int Fp8LineColumns = 2;
+
+    /// <summary>FP4 columns in a line.</summary>
+    internal const int Fp4LineColumns = 4;
+
+    /// <summary>Bytes of the codes of <paramref name="columns"/> ≤ <see cref="Group"/> columns; their scales follow.</summary>
+    internal static int CodeBytes(WeightFormat format, int columns) =>
+        format == WeightFormat.Fp8 ? Lines(columns, Fp8LineColumns) : Lines(columns, Fp4LineColumns);
+
+    /// <summary>Bytes of a group of <paramref name="columns"/> ≤ <see cref="Group"/> columns, codes and scales, in whole lines.</summary>
+    internal static int GroupBytes(WeightFormat format, int columns) =>
+        CodeBytes(format, columns) + Lines((columns + BlockOf(format) - 1) / BlockOf(format), Line / Rows);
+
+    private static int BlockOf(WeightFormat format) => format == WeightFormat.Fp8 ? Fp8Block : Fp4Block;
+
+    private static int Lines(int count, int perLine) => (count + perLine - 1) / perLine * Line;
 }
 
 /// <summary>
 /// A stack of equal matrices W (N, K) in the one packed layout: panels of 32 output rows, and within a panel K in sequence, so that a
-/// product streams through memory once. Block formats put 32 scale bytes in front of each block of columns. Owns nothing.
+/// product streams through memory once. Block formats lie in groups of 128 columns: lines of codes, then 32 scale bytes for each block of
+/// columns, filled up to a line. Owns nothing.
 /// </summary>
 /// <remarks>
-/// Per column k of a panel: F32 32 singles; BF16 sixteen 32-bit words, row i below row i + 16; FP8 32 codes; FP4 sixteen bytes, row i in
-/// the low and row i + 16 in the high nibble. Rows beyond N are zero. Matrices of a stack begin on a page.
+/// F32: for each column 32 singles. BF16: for each column a line of sixteen 32-bit words, row i below row i + 16.
+/// FP8: a line holds columns k and k + 1; quarter q of it first column k, then k + 1, and of each the bytes of rows 4q, 4q + 16, 4q + 1, …
+/// FP4: a line holds four columns; word i of sixteen has column k + c in byte c, row i in the low and row i + 16 in the high nibble.
+/// Rows beyond N and columns beyond K are zero. Matrices of a stack begin on a page.
 /// </remarks>
 public sealed record WeightMatrix(Storage Storage, WeightFormat Format, int Count, int Rows, int Columns)
 {
@@ -68,8 +95,8 @@ public sealed record WeightMatrix(Storage Storage, WeightFormat Format, int Coun
     {
         WeightFormat.F32 => checked(columns * PanelLayout.Rows * 4),
         WeightFormat.Bf16 => checked(columns * PanelLayout.Rows * 2),
-        WeightFormat.Fp8 => checked((columns * PanelLayout.Rows) + ((columns + PanelLayout.Fp8Block - 1) / PanelLayout.Fp8Block * PanelLayout.Rows)),
-        _ => checked((columns * PanelLayout.Rows / 2) + ((columns + PanelLayout.Fp4Block - 1) / PanelLayout.Fp4Block * PanelLayout.Rows)),
+        _ => checked((columns / PanelLayout.Group * PanelLayout.GroupBytes(format, PanelLayout.Group))
+            + PanelLayout.GroupBytes(format, columns % PanelLayout.Group)),
     };
 }
 

@@ -41,6 +41,28 @@ public abstract partial class DeviceTests : IDisposable
 
     [Theory]
     [InlineData(WeightFormat.F32)]
+    [InlineData(WeightFormat.Bf16)]
+    [InlineData(WeightFormat.Fp8)]
+    [InlineData(WeightFormat.Fp4)]
+    public void A_row_has_the_same_bits_alone_and_among_others(WeightFormat format) =>
+        Gen.Select(Gen.Int[2, 13], Gen.Int[1, 300], Gen.Int[1, 150], s_seed).Sample((rows, n, pairs, seed) =>
+        {
+            using var memory = new DeviceMemory(_device);
+            var random = new Random(seed);
+            int k = pairs * 2;
+            WeightMatrix w = memory.Pack(Weight(memory, random, format, n, k).Raw);
+            double[][] x = Normals(random, rows, k);
+            Tensor together = memory.Empty(rows, n), alone = memory.Empty(1, n);
+            _device.MatMul(w, memory.Rows(x), together);
+            for (int t = 0; t < rows; t++)
+            {
+                _device.MatMul(w, memory.Row(x[t]), alone);
+                Assert.Equal(memory.Read(alone)[0], memory.Read(together.Row(t))[0]);
+            }
+        }, iter: Cases, threads: 1);
+
+    [Theory]
+    [InlineData(WeightFormat.F32)]
     [InlineData(WeightFormat.Fp8)]
     public void GroupedMatMul_acts_piece_by_piece(WeightFormat format) =>
         Gen.Select(Gen.Int[1, 13], Gen.Int[1, 5], Gen.Int[1, 150], Gen.Int[1, 150], s_seed).Sample((rows, groups, n, k, seed) =>

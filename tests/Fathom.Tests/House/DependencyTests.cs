@@ -14,9 +14,11 @@ public partial class DependencyTests
         ["Devices"] = ["Tensors", "Formats"],
         ["Cpu"] = ["Devices", "Tensors", "Formats"],
         ["Model"] = ["Devices", "Tensors", "Formats"],
-        ["Planning"] = ["Model", "Devices"],              // for the scoring function that a config names
+        ["Pictures"] = [],
+        ["Planning"] = ["Model", "Devices", "Tensors"],   // Devices for the scoring function that a config names, Tensors for pages to measure
         ["Checkpoints"] = ["Model", "Devices", "Tensors", "Formats"],
         ["Quantization"] = ["Checkpoints", "Model", "Devices", "Tensors", "Formats"],   // Devices for the scoring function that a config names
+        ["Benchmarking"] = ["Pictures", "Planning", "Checkpoints", "Model", "Devices", "Tensors", "Formats"],
         ["Text"] = ["Checkpoints"],                       // for its exception: tokenizer.json is a file beside the checkpoint
         ["Prompts"] = ["Text"],
         ["Cache"] = ["Model", "Devices", "Tensors", "Formats"],

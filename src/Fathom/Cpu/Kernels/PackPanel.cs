@@ -48,25 +48,22 @@ internal static class PackPanel
     /// <param name="panel">zeroed</param>
     public static void Fp8(ReadOnlySpan<byte> rows, int count, ReadOnlySpan<byte> scales, int firstRow, Span<byte> panel)
     {
-        const int Block = PanelLayout.Fp8Block;
-        int columns = rows.Length / count;
-        int scaleColumns = (columns + Block - 1) / Block;
-        int offset = 0;
-        for (int block = 0; block < scaleColumns; block++)
+        int columns = rows.Length / count, scaleColumns = (columns + PanelLayout.Fp8Block - 1) / PanelLayout.Fp8Block;
+        for (int first = 0; first < columns; first += PanelLayout.Group)
         {
-            int first = block * Block, end = Math.Min(columns, first + Block);
+            int width = Math.Min(PanelLayout.Group, columns - first);
+            int codes = PanelLayout.CodeBytes(WeightFormat.Fp8, width);
             for (int r = 0; r < count; r++)
             {
-                panel[offset + r] = scales[((firstRow + r) / Block * scaleColumns) + block];
-            }
-            offset += PanelLayout.Rows;
-            for (int k = first; k < end; k++, offset += PanelLayout.Rows)
-            {
-                for (int r = 0; r < count; r++)
+                // Quarters of a line: see WeightMatrix.
+                int place = (r % Lanes / 4 * 16) + (r % 4 * 2) + (r / Lanes);
+                for (int k = 0; k < width; k++)
                 {
-                    panel[offset + r] = rows[(r * columns) + k];
+                    panel[(k / 2 * PanelLayout.Line) + (k % 2 * 8) + place] = rows[(r * columns) + first + k];
                 }
+                panel[codes + r] = scales[((firstRow + r) / PanelLayout.Fp8Block * scaleColumns) + (first / PanelLayout.Fp8Block)];
             }
+            panel = panel[PanelLayout.GroupBytes(WeightFormat.Fp8, width)..];
         }
     }
 
@@ -78,25 +75,24 @@ internal static class PackPanel
     public static void Fp4(ReadOnlySpan<byte> rows, int count, ReadOnlySpan<byte> scales, Span<byte> panel)
     {
         const int Block = PanelLayout.Fp4Block;
-        int pairs = rows.Length / count, columns = pairs * 2;
-        int scaleColumns = (columns + Block - 1) / Block;
-        int offset = 0;
-        for (int block = 0; block < scaleColumns; block++)
+        int pairs = rows.Length / count, columns = pairs * 2, scaleColumns = (columns + Block - 1) / Block;
+        for (int first = 0; first < columns; first += PanelLayout.Group)
         {
-            int first = block * Block, end = Math.Min(columns, first + Block);
+            int width = Math.Min(PanelLayout.Group, columns - first);
+            int codes = PanelLayout.CodeBytes(WeightFormat.Fp4, width);
             for (int r = 0; r < count; r++)
             {
-                panel[offset + r] = scales[(r * scaleColumns) + block];
-            }
-            offset += PanelLayout.Rows;
-            for (int k = first; k < end; k++, offset += Lanes)
-            {
-                for (int r = 0; r < count; r++)
+                for (int k = 0; k < width; k++)
                 {
-                    int code = (rows[(r * pairs) + (k / 2)] >> (k % 2 * 4)) & 15;
-                    panel[offset + (r % Lanes)] |= (byte)(code << (r / Lanes * 4));
+                    int code = (rows[(r * pairs) + ((first + k) / 2)] >> (k % 2 * 4)) & 15;
+                    panel[(k / 4 * PanelLayout.Line) + (r % Lanes * 4) + (k % 4)] |= (byte)(code << (r / Lanes * 4));
+                }
+                for (int block = 0; block * Block < width; block++)
+                {
+                    panel[codes + (block * PanelLayout.Rows) + r] = scales[(r * scaleColumns) + (first / Block) + block];
                 }
             }
+            panel = panel[PanelLayout.GroupBytes(WeightFormat.Fp4, width)..];
         }
     }
 }

@@ -1,103 +1,91 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Fathom.Cpu.Kernels;
 
 /// <summary>
-/// One query position: every head attends to the same rows, which are keys and values at once. With s_j = (q · kv_j) · scale and
+/// Every head of a query attends to the same rows, which are keys and values at once. With s_j = (q · kv_j) · scale and
 /// μ = max(s, sink): o = Σ_j e^{s_j − μ} kv_j / (Σ_j e^{s_j − μ} + e^{sink − μ}).
 /// </summary>
-/// <remarks>The rows come in two pieces, window then compressed, so that neither has to be copied behind the other.</remarks>
+/// <remarks>
+/// The scores s come from <see cref="RowProducts"/>. All are kept until μ is known, so rows may come in blocks of any size: each output is
+/// one chain of fused multiply-adds over the rows in their order, window before compressed, however queries, heads and rows are cut.
+/// </remarks>
 internal static class SparseAttention
 {
     private const int Lanes = 16;
 
-    /// <param name="queries">(heads, c)</param>
-    /// <param name="window">(n₁, c)</param>
-    /// <param name="compressed">(n₂, c)</param>
-    /// <param name="sinks">(heads)</param>
-    /// <param name="scale">factor on the products</param>
-    /// <param name="scores">scratch, (n₁ + n₂)</param>
-    /// <param name="outputs">(heads, c); overwritten</param>
-    public static void Run(
-        ReadOnlySpan<float> queries, ReadOnlySpan<float> window, ReadOnlySpan<float> compressed, ReadOnlySpan<float> sinks,
-        float scale, Span<float> scores, Span<float> outputs)
+    /// <summary>Scores become e^{s − μ}; returns 1 / (their sum + e^{sink − μ}).</summary>
+    /// <param name="window">(n₁): scores of window rows, in place; 15 more elements must exist and are left as they are</param>
+    /// <param name="compressed">(n₂): likewise</param>
+    /// <param name="inWindow">n₁</param>
+    /// <param name="inCompressed">n₂</param>
+    /// <param name="sink">the head's sink</param>
+    public static float Weights(Span<float> window, int inWindow, Span<float> compressed, int inCompressed, float sink)
     {
-        int c = queries.Length / sinks.Length, inWindow = window.Length / c;
-        scores = scores[..(inWindow + (compressed.Length / c))];
-        for (int head = 0; head < sinks.Length; head++)
+        // A maximum has no rounding, so its order is free; that of the sum is by place within either piece.
+        float max = MathF.Max(sink, MathF.Max(Max(window[..inWindow]), Max(compressed[..inCompressed])));
+        Vector512<float> sums = Exponentials(window, inWindow, max, default);
+        sums = Exponentials(compressed, inCompressed, max, sums);
+        return 1 / (Vector512.Sum(sums) + MathF.Exp(sink - max));
+    }
+
+    /// <summary>o += Σ_j p_j kv_j for columns in tiles of 32.</summary>
+    /// <param name="weights">p, (m, n), row stride <paramref name="weightStride"/></param>
+    /// <param name="weightStride">elements from one row of p to the next</param>
+    /// <param name="rows">kv, (n, c), c a multiple of 32, row stride <paramref name="rowStride"/></param>
+    /// <param name="rowStride">elements from one row of kv to the next</param>
+    /// <param name="n">rows</param>
+    /// <param name="sums">o, (c / 32, m, 32), tile stride <paramref name="sumStride"/></param>
+    /// <param name="sumStride">elements from one tile of o to the next</param>
+    /// <param name="m">queries times heads</param>
+    /// <param name="c">columns</param>
+    public static void AddValues(
+        ReadOnlySpan<float> weights, int weightStride, ReadOnlySpan<float> rows, int rowStride, int n, Span<float> sums, int sumStride, int m, int c)
+    {
+        for (int u = 0; u < c / Tile.Width; u++)
         {
-            ReadOnlySpan<float> query = queries.Slice(head * c, c);
-            Span<float> output = outputs.Slice(head * c, c);
-            Score(query, window, scale, scores[..inWindow]);
-            Score(query, compressed, scale, scores[inWindow..]);
-            float inverse = 1 / Exponentials(scores, sinks[head]);
-            output.Clear();
-            AddValues(scores[..inWindow], window, output);
-            AddValues(scores[inWindow..], compressed, output);
-            Rows.Scale(output, inverse, output);
+            Tile.Accumulate(rows[(u * Tile.Width)..], rowStride, n, weights, weightStride, sums.Slice(u * sumStride, m * Tile.Width));
         }
     }
 
-    private static void Score(ReadOnlySpan<float> query, ReadOnlySpan<float> rows, float scale, Span<float> scores)
+    private static float Max(ReadOnlySpan<float> scores)
     {
-        for (int j = 0; j < scores.Length; j++)
-        {
-            scores[j] = Rows.Dot(query, rows.Slice(j * query.Length, query.Length)) * scale;
-        }
-    }
-
-    // Scores become e^{s − μ}; returns the denominator.
-    private static float Exponentials(Span<float> scores, float sink)
-    {
-        float max = sink;
-        foreach (float score in scores)
-        {
-            max = MathF.Max(max, score);
-        }
-        Vector512<float> sums = default;
+        Vector512<float> max = Vector512.Create(float.NegativeInfinity);
         int j = 0;
         for (; j + Lanes <= scores.Length; j += Lanes)
         {
-            Vector512<float> weight = Vector512.Exp(Vector512.Create<float>(scores[j..]) - Vector512.Create(max));
+            max = Vector512.Max(max, Vector512.Create(scores[j..]));
+        }
+        Vector256<float> eight = Vector256.Max(max.GetLower(), max.GetUpper());
+        Vector128<float> four = Vector128.Max(eight.GetLower(), eight.GetUpper());
+        float most = MathF.Max(MathF.Max(four[0], four[1]), MathF.Max(four[2], four[3]));
+        for (; j < scores.Length; j++)
+        {
+            most = MathF.Max(most, scores[j]);
+        }
+        return most;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static Vector512<float> Exponentials(Span<float> scores, int count, float max, Vector512<float> sums)
+    {
+        Vector512<float> shift = Vector512.Create(max);
+        int j = 0;
+        for (; j + Lanes <= count; j += Lanes)
+        {
+            Vector512<float> weight = Vector512.Exp(Vector512.Create<float>(scores[j..]) - shift);
             weight.CopyTo(scores[j..]);
             sums += weight;
         }
-        float sum = Vector512.Sum(sums);
-        for (; j < scores.Length; j++)
+        if (j < count)
         {
-            scores[j] = MathF.Exp(scores[j] - max);
-            sum += scores[j];
+            Vector512<float> last = Vector512.Create<float>(scores[j..]);
+            Vector512<float> mine = Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(count - j)).AsSingle();
+            Vector512<float> weight = Vector512.Exp(Vector512.ConditionalSelect(mine, last, shift) - shift);
+            Vector512.ConditionalSelect(mine, weight, last).CopyTo(scores[j..]);
+            sums += weight & mine;
         }
-        return sum + MathF.Exp(sink - max);
-    }
-
-    private static void AddValues(ReadOnlySpan<float> weights, ReadOnlySpan<float> rows, Span<float> output)
-    {
-        int c = output.Length, u = 0;
-        for (; u + (4 * Lanes) <= c; u += 4 * Lanes)
-        {
-            Vector512<float> s0 = Vector512.Create<float>(output[u..]), s1 = Vector512.Create<float>(output[(u + 16)..]);
-            Vector512<float> s2 = Vector512.Create<float>(output[(u + 32)..]), s3 = Vector512.Create<float>(output[(u + 48)..]);
-            for (int j = 0; j < weights.Length; j++)
-            {
-                ReadOnlySpan<float> row = rows.Slice((j * c) + u, 4 * Lanes);
-                Vector512<float> weight = Vector512.Create(weights[j]);
-                s0 = Vector512.FusedMultiplyAdd(weight, Vector512.Create(row), s0);
-                s1 = Vector512.FusedMultiplyAdd(weight, Vector512.Create(row[16..]), s1);
-                s2 = Vector512.FusedMultiplyAdd(weight, Vector512.Create(row[32..]), s2);
-                s3 = Vector512.FusedMultiplyAdd(weight, Vector512.Create(row[48..]), s3);
-            }
-            s0.CopyTo(output[u..]);
-            s1.CopyTo(output[(u + 16)..]);
-            s2.CopyTo(output[(u + 32)..]);
-            s3.CopyTo(output[(u + 48)..]);
-        }
-        if (u < c)
-        {
-            for (int j = 0; j < weights.Length; j++)
-            {
-                Rows.AddScaled(rows.Slice((j * c) + u, c - u), weights[j], output[u..]);
-            }
-        }
+        return sums;
     }
 }

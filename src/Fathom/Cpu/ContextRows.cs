@@ -1,0 +1,96 @@
+using Fathom.Cpu.Kernels;
+using Fathom.Devices;
+using Fathom.Tensors;
+
+namespace Fathom.Cpu;
+
+/// <summary>
+/// The rows that a few consecutive queries attend to, as one sequence: the stretch of the window that any of them sees, then compressed rows.
+/// Several queries share compressed rows only where all see the same from the first on; a selection belongs to one query.
+/// </summary>
+internal readonly ref struct ContextRows
+{
+    private readonly ContextOperand _context;
+    private readonly ReadOnlySpan<int> _selection;
+    private readonly int _firstQuery;
+    private readonly int _firstRow;
+    private readonly int _windowLength;
+
+    /// <summary>The rows of queries <paramref name="first"/> … of <paramref name="queries"/>.</summary>
+    public ContextRows(in ContextOperand context, int queries, int first, int count)
+    {
+        _context = context;
+        _firstQuery = first;
+        _windowLength = context.Window.Rows - queries + 1;
+        _firstRow = first + _windowLength - Math.Min(_windowLength, context.FirstPosition + first + 1);
+        WindowRows = first + count - 1 + _windowLength - _firstRow;
+        CompressedRows = context.Visible(context.FirstPosition + first + count - 1);
+        if (!context.Selection.IsNone)
+        {
+            ReadOnlySpan<int> selection = context.Selection.Row(first).Span<int>();
+            int end = selection.IndexOf(-1);
+            _selection = end < 0 ? selection : selection[..end];
+            CompressedRows = _selection.Length;
+        }
+    }
+
+    /// <summary>Rows of the window.</summary>
+    public int WindowRows { get; }
+
+    /// <summary>Compressed rows behind them.</summary>
+    public int CompressedRows { get; }
+
+    /// <summary>All.</summary>
+    public int Count => WindowRows + CompressedRows;
+
+    /// <summary>Which window rows the <paramref name="query"/>-th of these queries sees.</summary>
+    public (int First, int End) Window(int query)
+    {
+        int t = _firstQuery + query, end = t + _windowLength - _firstRow;
+        return (end - Math.Min(_windowLength, _context.FirstPosition + t + 1), end);
+    }
+
+    /// <summary>Which of all rows are the compressed ones it sees.</summary>
+    public (int First, int End) Compressed(int query) =>
+        (WindowRows, _context.Selection.IsNone ? WindowRows + _context.Visible(_context.FirstPosition + _firstQuery + query) : Count);
+
+    /// <summary>Rows <paramref name="first"/> … as singles.</summary>
+    /// <param name="first">first row</param>
+    /// <param name="count">number of rows</param>
+    /// <param name="rows">(count, c), row stride <paramref name="stride"/>; overwritten</param>
+    /// <param name="stride">elements from one row to the next</param>
+    public void Load(int first, int count, Span<float> rows, int stride)
+    {
+        int c = _context.Window.Columns, inWindow = Math.Clamp(WindowRows - first, 0, count);
+        if (inWindow > 0)
+        {
+            ReadOnlySpan<float> window = _context.Window.Slice(_firstRow + first, inWindow).Span<float>();
+            for (int i = 0; i < inWindow; i++)
+            {
+                window.Slice(i * c, c).CopyTo(rows[(i * stride)..]);
+            }
+        }
+        if (inWindow < count)
+        {
+            Decode(Math.Max(0, first - WindowRows), count - inWindow, rows[(inWindow * stride)..], stride);
+        }
+    }
+
+    private void Decode(int first, int count, Span<float> rows, int stride)
+    {
+        RowBlocks blocks = _context.Compressed;
+        RowFormat format = blocks.Format;
+        ReadOnlySpan<byte> block = default;
+        int bytes = format.Bytes, blockBegin = 0, inBlock = 0;
+        for (int i = 0; i < count; i++)
+        {
+            int row = _selection.IsEmpty ? first + i : _selection[first + i];
+            if ((uint)(row - blockBegin) >= (uint)inBlock)
+            {
+                blockBegin = row / blocks.RowsPerBlock * blocks.RowsPerBlock;
+                block = blocks.Run(blockBegin, blocks.RowsPerBlock, out inBlock);
+            }
+            CacheRow.Decode(block.Slice((row - blockBegin) * bytes, bytes), format, rows.Slice(i * stride, format.Dim));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+using System.Runtime.InteropServices;
+using Fathom.Cpu.Kernels;
+using Fathom.Tensors;
+
+namespace Fathom.Cpu;
+
+public sealed partial class CpuDevice
+{
+    // What several threads found for one query: (T, spans, 2, k) words, scores and then indices.
+    private readonly Scratch _candidates = new();
+
+    /// <inheritdoc/>
+    public override void SelectRows(
+        in Tensor queries, in Tensor weights, in RowBlocks keys, int ratio, int firstPosition, in Tensor selection)
+    {
+        // Queries that share a pass over the keys: enough to pay for decoding them, few enough to stay in the cache.
+        const int Together = 16;
+        // Keys below which a query is not worth another thread and the search among what each of them found.
+        const int WorthSplitting = 2048;
+        int rows = queries.Rows, visible = (firstPosition + rows) / ratio, k = selection.Columns;
+        int group = Math.Min(Together, Math.Max(1, rows / Threads)), groups = (rows + group - 1) / group;
+        int spans = visible > k && groups < Threads ? Math.Clamp(visible / WorthSplitting, 1, 2 * Threads / groups) : 1;
+        int keysEach = (((visible + spans - 1) / spans) + SelectJob.ChunkKeys - 1) / SelectJob.ChunkKeys * SelectJob.ChunkKeys;
+        HostStorage? candidates = spans == 1 ? null : _candidates.Storage((long)rows * spans * 2 * k * sizeof(int));
+        var job = new SelectJob(queries, weights, keys, ratio, firstPosition, selection, group, spans, keysEach, candidates, _scratch);
+        long work = visible <= k ? visible : (long)visible * queries.Columns;
+        _pool.Run(groups * spans, spans > 1 ? 1 : _pool.Chunk(groups, work * group), job);
+        if (candidates is not null)
+        {
+            _pool.Run(rows, _pool.Chunk(rows, 16L * spans * k), new MergeJob(selection, spans, candidates, _scratch));
+        }
+    }
+
+    // The words of one query's candidates from one span of keys.
+    private static Span<int> Candidates(HostStorage candidates, int index, int k) =>
+        MemoryMarshal.Cast<byte, int>(candidates.Span((long)index * 2 * k * sizeof(int), 2 * k * sizeof(int)));
+
+    // An item is a group of queries and a span of keys.
+    private readonly struct SelectJob(
+        Tensor queries, Tensor weights, RowBlocks keys, int ratio, int firstPosition, Tensor selection, int group, int spans, int keysEach,
+        HostStorage? candidates, Scratch[] scratch) : IRangeJob
+    {
+        /// <summary>Keys between two looks at the scores.</summary>
+        public const int ChunkKeys = 16 * Tile.Width;
+
+        public void Run(int first, int count, int worker)
+        {
+            for (int item = first; item < first + count; item++)
+            {
+                int query = item / spans * group;
+                Select(query, Math.Min(group, queries.Rows - query), item % spans, scratch[worker]);
+            }
+        }
+
+        private int Seen(int query) => (firstPosition + query + 1) / ratio;
+
+        private void Select(int query, int count, int span, Scratch memory)
+        {
+            int k = selection.Columns, room = TopK.Capacity * k, seen = Seen(query + count - 1);
+            if (spans == 1 && seen <= k)
+            {
+                // Every visible entry is chosen, unscored.
+                for (int t = query; t < query + count; t++)
+                {
+                    TopK.Run(default, Seen(t), selection.Row(t).Span<int>());
+                }
+                return;
+            }
+            var pass = new KeyPass(queries, weights, keys, query, count);
+            Span<float> rest = memory.Floats(pass.FloatsNeeded + (count * (ChunkKeys + (2 * room))) + k);
+            Span<float> scores = Scratch.Take<float>(ref rest, count * ChunkKeys), keptScores = Scratch.Take<float>(ref rest, count * room);
+            Span<int> keptIndices = Scratch.Take<int>(ref rest, count * room), chosen = Scratch.Take<int>(ref rest, k);
+            Span<TopK.Kept> kept = stackalloc TopK.Kept[count];
+            kept.Clear();
+            pass.Begin(rest);
+            int end = Math.Min(seen, (span + 1) * keysEach);
+            for (int first = span * keysEach; first < end; first += ChunkKeys)
+            {
+                int inChunk = Math.Min(ChunkKeys, end - first);
+                pass.Score(first, inChunk, scores, ChunkKeys);
+                for (int t = 0; t < count; t++)
+                {
+                    int visible = Math.Clamp(Seen(query + t) - first, 0, inChunk);
+                    TopK.Add(
+                        scores.Slice(t * ChunkKeys, visible), first, ref kept[t], keptScores.Slice(t * room, room), keptIndices.Slice(t * room, room), chosen);
+                }
+            }
+            for (int t = 0; t < count; t++)
+            {
+                Finish(query + t, span, keptScores.Slice(t * room, kept[t].Count), keptIndices.Slice(t * room, kept[t].Count), chosen);
+            }
+        }
+
+        private void Finish(int query, int span, ReadOnlySpan<float> scores, ReadOnlySpan<int> indices, Span<int> chosen)
+        {
+            if (candidates is null)
+            {
+                TopK.Finish(scores, indices, selection.Row(query).Span<int>());
+                return;
+            }
+            Span<int> words = Candidates(candidates, (query * spans) + span, chosen.Length);
+            Span<float> best = MemoryMarshal.Cast<int, float>(words[..chosen.Length]);
+            Span<int> bestIndices = words[chosen.Length..];
+            TopK.Run(scores, scores.Length, chosen);
+            for (int i = 0; i < chosen.Length; i++)
+            {
+                (best[i], bestIndices[i]) = chosen[i] < 0 ? (0, -1) : (scores[chosen[i]], indices[chosen[i]]);
+            }
+        }
+    }
+
+    // The k best of all keys are among the k best of each span; spans ascend, so lower indices stay first.
+    private readonly struct MergeJob(Tensor selection, int spans, HostStorage candidates, Scratch[] scratch) : IRangeJob
+    {
+        public void Run(int first, int count, int worker)
+        {
+            int k = selection.Columns;
+            Span<float> rest = scratch[worker].Floats(2 * spans * k);
+            Span<float> scores = Scratch.Take<float>(ref rest, spans * k);
+            Span<int> indices = Scratch.Take<int>(ref rest, spans * k);
+            for (int t = first; t < first + count; t++)
+            {
+                int n = 0;
+                for (int span = 0; span < spans; span++)
+                {
+                    Span<int> words = Candidates(candidates, (t * spans) + span, k);
+                    int found = words[k..].IndexOf(-1);
+                    found = found < 0 ? k : found;
+                    MemoryMarshal.Cast<int, float>(words[..found]).CopyTo(scores[n..]);
+                    words.Slice(k, found).CopyTo(indices[n..]);
+                    n += found;
+                }
+                TopK.Finish(scores[..n], indices[..n], selection.Row(t).Span<int>());
+            }
+        }
+    }
+}

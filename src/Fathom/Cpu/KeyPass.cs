@@ -1,0 +1,121 @@
+using Fathom.Cpu.Kernels;
+using Fathom.Tensors;
+
+namespace Fathom.Cpu;
+
+/// <summary>
+/// A few index queries that go over the keys together: keys are brought into the shape that their format's product wants, 32 at a time, and
+/// scored against each query. FP4 keys are multiplied as integers, others as singles.
+/// </summary>
+internal ref struct KeyPass
+{
+    private readonly Tensor _queries;
+    private readonly Tensor _weights;
+    private readonly RowBlocks _keys;
+    private readonly bool _integers;
+    private readonly int _blocks;
+    private Span<float> _products;
+    private Span<float> _row, _transposed;
+    private Span<byte> _planes;
+    private Span<float> _keyScales, _scales;
+    private Span<sbyte> _codes;
+    private Span<short> _sums;
+
+    /// <summary>Queries <paramref name="first"/> … of (T, heads · d).</summary>
+    public KeyPass(in Tensor queries, in Tensor weights, in RowBlocks keys, int first, int count)
+    {
+        _queries = queries.Slice(first, count);
+        _weights = weights.Slice(first, count);
+        _keys = keys;
+        _integers = keys.Format.Kind == RowKind.Fp4;
+        _blocks = (keys.Format.Dim + Int8Dot.Block - 1) / Int8Dot.Block;
+    }
+
+    /// <summary>Singles of scratch that <see cref="Begin"/> takes.</summary>
+    public readonly int FloatsNeeded
+    {
+        get
+        {
+            int perQuery = _queries.Rows * _weights.Columns * _blocks;
+            return (_weights.Columns * Tile.Width) + (_integers
+                ? (Int8Dot.BytesOfPlanes(_blocks) / sizeof(float)) + (_blocks * Tile.Width) + (perQuery * ((Int8Dot.Block / sizeof(float)) + 2))
+                : (Tile.Width + 1) * _keys.Format.Dim);
+        }
+    }
+
+    /// <summary>Takes the scratch and brings the queries into shape.</summary>
+    public void Begin(Span<float> scratch)
+    {
+        int dim = _keys.Format.Dim, heads = _weights.Columns, perQuery = heads * _blocks;
+        _products = Scratch.Take<float>(ref scratch, heads * Tile.Width);
+        if (!_integers)
+        {
+            _row = Scratch.Take<float>(ref scratch, dim);
+            _transposed = Scratch.Take<float>(ref scratch, Tile.Width * dim);
+            return;
+        }
+        _planes = Scratch.Take<byte>(ref scratch, Int8Dot.BytesOfPlanes(_blocks));
+        _keyScales = Scratch.Take<float>(ref scratch, _blocks * Tile.Width);
+        _codes = Scratch.Take<sbyte>(ref scratch, _queries.Rows * perQuery * Int8Dot.Block);
+        _scales = Scratch.Take<float>(ref scratch, _queries.Rows * perQuery);
+        _sums = Scratch.Take<short>(ref scratch, _queries.Rows * perQuery);
+        for (int t = 0; t < _queries.Rows; t++)
+        {
+            IndexerScores.Encode(
+                _queries.Row(t).Span<float>(), dim, _codes.Slice(t * perQuery * Int8Dot.Block, perQuery * Int8Dot.Block),
+                _scales.Slice(t * perQuery, perQuery), _sums.Slice(t * perQuery, perQuery));
+        }
+    }
+
+    /// <summary>Scores of keys <paramref name="first"/> … for every query.</summary>
+    /// <param name="first">first key</param>
+    /// <param name="count">number of keys</param>
+    /// <param name="scores">(queries, stride); overwritten up to a multiple of 32</param>
+    /// <param name="stride">elements from one query's scores to the next's</param>
+    public readonly void Score(int first, int count, Span<float> scores, int stride)
+    {
+        int perQuery = _weights.Columns * _blocks;
+        for (int w = 0; w < count; w += Tile.Width)
+        {
+            Prepare(first + w, Math.Min(Tile.Width, count - w));
+            for (int t = 0; t < _queries.Rows; t++)
+            {
+                ReadOnlySpan<float> weights = _weights.Row(t).Span<float>();
+                Span<float> target = scores.Slice((t * stride) + w, Tile.Width);
+                if (_integers)
+                {
+                    IndexerScores.Run(
+                        _codes.Slice(t * perQuery * Int8Dot.Block, perQuery * Int8Dot.Block), _scales.Slice(t * perQuery, perQuery),
+                        _sums.Slice(t * perQuery, perQuery), weights, _planes, _keyScales, _products, target);
+                }
+                else
+                {
+                    IndexerScores.Run(_queries.Row(t).Span<float>(), weights, _transposed, _products, target);
+                }
+            }
+        }
+    }
+
+    // 32 keys or the last few; what the others held is scored and not looked at.
+    private readonly void Prepare(int first, int count)
+    {
+        int dim = _keys.Format.Dim, bytes = _keys.Format.Bytes;
+        for (int done = 0, inBlock; done < count; done += inBlock)
+        {
+            ReadOnlySpan<byte> run = _keys.Run(first + done, count - done, out inBlock);
+            if (_integers)
+            {
+                Int8Dot.Spread(run, bytes, dim, done, _planes, _keyScales);
+                continue;
+            }
+            for (int i = 0; i < inBlock; i++)
+            {
+                CacheRow.Decode(run.Slice(i * bytes, bytes), _keys.Format, _row);
+                for (int u = 0; u < dim; u++)
+                {
+                    _transposed[(u * Tile.Width) + done + i] = _row[u];
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+using CsCheck;
+using Fathom.Cpu.Kernels;
+using Xunit;
+
+namespace Fathom.Tests.Cpu.Kernels;
+
+public class TopKTests
+{
+    [Fact]
+    public void A_search_in_pieces_finds_what_one_over_all_finds() =>
+        Gen.Select(Gen.Int[1, 40], Gen.Int[1, 900], Gen.Int[1, 200], Gen.Int[1, 60], Gen.Int[0, int.MaxValue]).Sample((k, n, piece, values, seed) =>
+        {
+            var random = new Random(seed);
+            // Few values make many equals; a rising or falling drift moves the bar at every cut or never.
+            float drift = random.Next(-1, 2);
+            float[] scores = [.. Enumerable.Range(0, n).Select(i => random.Next(values) - (values / 2) + (drift * i / 7))];
+            int[] expected = [.. scores.Select((score, i) => (score, i)).OrderByDescending(pair => pair.score).ThenBy(pair => pair.i).Take(k).Select(pair => pair.i).Order()];
+            expected = [.. expected, .. Enumerable.Repeat(-1, k - expected.Length)];
+            int[] whole = new int[k], pieces = new int[k], indices = new int[TopK.Capacity * k];
+            var kept = default(TopK.Kept);
+            float[] best = new float[TopK.Capacity * k];
+            for (int first = 0; first < n; first += piece)
+                TopK.Add(scores.AsSpan(first, Math.Min(piece, n - first)), first, ref kept, best, indices, pieces);
+            TopK.Finish(best.AsSpan(0, kept.Count), indices.AsSpan(0, kept.Count), pieces);
+            TopK.Run(scores, n, whole);
+            Assert.Equal(expected, whole);
+            Assert.Equal(expected, pieces);
+        }, iter: 400, threads: 1);
+}
