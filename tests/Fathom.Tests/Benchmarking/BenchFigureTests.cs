@@ -60,9 +60,10 @@ public class BenchFigureTests
     [Fact]
     public void A_token_reads_its_own_experts_and_the_shared_one()
     {
-        // Packed FP4: 16 bytes for each of K columns and 32 scales for each 32 of them, in panels of 32 rows; FP8: a byte each, 32 scales for each 128.
-        static long Fp4(long rows, long columns) => rows / 32 * ((columns * 16) + (columns / 32 * 32));
-        static long Fp8(long rows, long columns) => rows / 32 * ((columns * 32) + ((columns + 127) / 128 * 32));
+        // Panels of 32 rows in groups of 128 columns. Packed FP4: 16 bytes a column and 32 scales for each 32 of them; FP8: 32 bytes and 32 scales
+        // for each 128; scales of a group filled up to 64 bytes.
+        static long Fp4(long rows, long columns) => rows / 32 * ((columns * 16) + (columns / 128 * 128) + ((columns % 128 / 32) + 1) / 2 * 64);
+        static long Fp8(long rows, long columns) => rows / 32 * ((columns * 32) + ((columns + 127) / 128 * 64));
         long layer = (2 * ((2 * Fp4(128, 160)) + Fp4(160, 128))) + (2 * Fp8(128, 160)) + Fp8(160, 128);
         Assert.All(s_figures.Where(figure => figure.Name == "experts read"), figure => Assert.Equal(3 * layer / 1e6, figure.Value, 1e-9));
     }
