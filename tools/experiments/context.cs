@@ -4,7 +4,8 @@
 #:property RestorePackagesWithLockFile=false
 
 // dotnet run -c Release tools/experiments/context.cs -- [THREADS [NAME…]]: what the operations cost that grow with the context, for the shapes of Flash and
-// of the bundled model. Prints CSV: operation, shape, entries, queries, milliseconds for each query (median of the runs).
+// of the bundled model. Prints CSV: operation, shape, entries, queries, milliseconds for each query (median of the runs)
+// and milliseconds of processor time (mean of the runs), which other programs disturb less: with one thread it is what the operation costs.
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
@@ -15,7 +16,7 @@ using Fathom.Tensors;
 string[] wanted = args.Length > 1 ? args[1..] : ["select", "hca", "csa", "mhc"];
 using var device = new CpuDevice(args.Length > 0 ? int.Parse(args[0], CultureInfo.InvariantCulture) : 2);
 var costs = new ContextCosts(device);
-Console.WriteLine("operation,shape,entries,queries,ms per query");
+Console.WriteLine("operation,shape,entries,queries,ms per query,processor ms per query");
 foreach (Shape shape in (Shape[])[new("flash", 64, 128, 64, 512, 64, 512, 4096), new("nano", 4, 64, 4, 96, 32, 512, 256)])
 {
     foreach (string name in wanted)
@@ -26,7 +27,7 @@ foreach (Shape shape in (Shape[])[new("flash", 64, 128, 64, 512, 64, 512, 4096),
                 foreach (int entries in (int[])[16_384, 65_536, 262_144])
                 {
                     costs.Select(shape, entries, 1);
-                    costs.Select(shape, entries, shape.Heads > 4 && entries > 65_536 ? 32 : 256);
+                    costs.Select(shape, entries, shape.Heads > 4 && entries > 65_536 ? 16 : 64);
                 }
                 break;
             case "hca":
@@ -139,16 +140,18 @@ internal sealed class ContextCosts(CpuDevice device)
     private static void Report(string name, Shape shape, int entries, int queries, Action run)
     {
         var times = new List<double>();
-        var all = Stopwatch.StartNew();
         run();
-        // Enough for the compiler's second tier where runs are short, three where they are long.
-        while (times.Count < 3 || (times.Count < 200 && all.ElapsedMilliseconds < 600))
+        var all = Stopwatch.StartNew();
+        TimeSpan before = Environment.CpuUsage.TotalTime;
+        // Enough for the compiler's second tier where runs are short, two where they are long.
+        while (times.Count < 2 || (times.Count < 200 && all.ElapsedMilliseconds < 600))
         {
             long begin = Stopwatch.GetTimestamp();
             run();
             times.Add(Stopwatch.GetElapsedTime(begin).TotalMilliseconds);
         }
+        double processor = (Environment.CpuUsage.TotalTime - before).TotalMilliseconds / times.Count;
         times.Sort();
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name},{shape.Name},{entries},{queries},{times[times.Count / 2] / queries:G4}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name},{shape.Name},{entries},{queries},{times[times.Count / 2] / queries:G4},{processor / queries:G4}"));
     }
 }

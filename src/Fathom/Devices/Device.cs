@@ -129,7 +129,7 @@ public abstract class Device : IDisposable
     public abstract void LoadWindow(in Tensor ring, RowFormat format, int firstPosition, in Tensor rows, in Tensor window);
 
     /// <summary>The k best visible entries of each query by S_w = Σ_j ω_j ReLU(q_j · k_w); lower index first among equals.</summary>
-    /// <param name="queries">(T, heads · d)</param>
+    /// <param name="queries">(T, heads · d); where keys are FP4, rounded to FP4 by <see cref="RoundRows"/></param>
     /// <param name="weights">ω, (T, heads)</param>
     /// <param name="keys">index rows</param>
     /// <param name="ratio">tokens to an entry</param>
