@@ -1,5 +1,6 @@
 using System.Globalization;
 using Fathom.Pictures;
+using static System.FormattableString;
 
 namespace Fathom.Train.Evaluation;
 
@@ -72,6 +73,4 @@ public static class NeedlePicture
     }
 
     private static int Mix(double from, double to, double part) => (int)Math.Round(from + ((to - from) * part));
-
-    private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
 }

@@ -47,7 +47,7 @@ internal static class InitialCircuits
             int channel = row % config.HeadDim;
             for (int r = 0; channel < config.NonRotaryDim && r < up.Columns; r++)
             {
-                Row(up, row)[r] = TensorPrimitives.Dot<float>(Row(keys, channel), Row(down, r));
+                up.Row(row)[r] = TensorPrimitives.Dot<float>(keys.Row(channel), down.Row(r));
             }
         }
     }
@@ -63,17 +63,15 @@ internal static class InitialCircuits
             {
                 continue;
             }
-            Row(down, row).Clear();
+            down.Row(row).Clear();
             for (int at = channel; at < down.Columns; at += config.HeadDim)
             {
-                Row(down, row)[at] = 1;
+                down.Row(row)[at] = 1;
             }
             for (int i = 0; i < up.Rows; i++)
             {
-                Row(up, i)[row] = OutputScale * Row(keys, channel)[i];
+                up.Row(i)[row] = OutputScale * keys.Row(channel)[i];
             }
         }
     }
-
-    private static Span<float> Row(Parameter parameter, int row) => parameter.Value.Span.Slice(row * parameter.Columns, parameter.Columns);
 }

@@ -15,8 +15,8 @@ internal static class InitialWeights
     private const double CommonShare = 1e-3;
 
     /// <param name="p">filled</param> <param name="seed">of all draws</param>
-    /// <param name="deviation">of matrices; null for 1 / √(inputs), and 1 for the embedding</param>
-    /// <param name="tokenFrequencies">(vocabulary), which the tables by token id balance; null for equal ones</param>
+    /// <param name="deviation">of matrices; null for 1 / √(inputs), 0.1 for the embedding, and circuits that attention begins with</param>
+    /// <param name="tokenFrequencies">(vocabulary), which the tables by token id balance and common tokens are quiet by; empty for equal ones</param>
     public static void Fill(Parameters p, int seed, float? deviation = null, ReadOnlySpan<long> tokenFrequencies = default)
     {
         var random = new Random(seed);
@@ -43,14 +43,10 @@ internal static class InitialWeights
     // Common tokens begin quiet, √(a / (a + share)): a blank stands beside every number, and being the same it would match all of them.
     private static void Quieten(Parameter embedding, ReadOnlySpan<long> frequencies)
     {
-        double all = 0;
-        foreach (long count in frequencies)
-        {
-            all += count;
-        }
+        double all = TensorPrimitives.Sum(frequencies);
         for (int i = 0; i < frequencies.Length && all > 0; i++)
         {
-            Span<float> row = embedding.Value.Span.Slice(i * embedding.Columns, embedding.Columns);
+            Span<float> row = embedding.Row(i);
             TensorPrimitives.Multiply(row, (float)Math.Sqrt(CommonShare / (CommonShare + (frequencies[i] / all))), row);
         }
     }

@@ -53,7 +53,7 @@ internal static class PreviousTokens
     {
         for (int i = 0; i < embedding.Rows; i++)
         {
-            Span<float> row = Row(embedding, i);
+            Span<float> row = embedding.Row(i);
             float length = TensorPrimitives.Norm<float>(row) * MathF.Sqrt(SharedPart);
             TensorPrimitives.Multiply(row, MathF.Sqrt(1 - SharedPart), row);
             TensorPrimitives.MultiplyAdd(shared, length, row, row);
@@ -67,7 +67,7 @@ internal static class PreviousTokens
         float strength = MathF.Sqrt(RotaryPart / (1 - RotaryPart) * config.NonRotaryDim / (SharedPart * config.HiddenSize));
         for (int channel = 0; channel < keys.Rows; channel++)
         {
-            Span<float> row = Row(keys, channel);
+            Span<float> row = keys.Row(channel);
             if (channel < config.NonRotaryDim)
             {
                 TensorPrimitives.MultiplyAdd(shared, -TensorPrimitives.Dot<float>(row, shared), row, row);
@@ -83,10 +83,10 @@ internal static class PreviousTokens
     private static void LookBack(ModelConfig config, Parameter down, Parameter up, float[] shared, int head)
     {
         float[] frequencies = RopeFrequencies.Plain(config);
-        float[] reader = [.. Enumerable.Range(0, down.Rows).Select(r => TensorPrimitives.Dot<float>(Row(down, r), shared))];
+        float[] reader = [.. Enumerable.Range(0, down.Rows).Select(r => TensorPrimitives.Dot<float>(down.Row(r), shared))];
         for (int channel = 0; channel < config.HeadDim; channel++)
         {
-            Span<float> row = Row(up, (head * config.HeadDim) + channel);
+            Span<float> row = up.Row((head * config.HeadDim) + channel);
             row.Clear();
             (int pair, int part) = Math.DivRem(channel - config.NonRotaryDim, 2);
             if (channel >= config.NonRotaryDim && pair < s_energies.Length)
@@ -106,21 +106,19 @@ internal static class PreviousTokens
         int first = (group * rank) + (place * each), channels = Math.Min(each, config.NonRotaryDim);
         // Plain channels of a row of norm √c have this square; the stream's is the embedding's.
         float square = (1 - RotaryPart) * config.HeadDim * channels / config.NonRotaryDim;
-        float deviation = OutputScale * TensorPrimitives.Norm<float>(Row(p[WeightPart.Embedding], 0)) / MathF.Sqrt(square * up.Rows);
+        float deviation = OutputScale * TensorPrimitives.Norm<float>(p[WeightPart.Embedding].Row(0)) / MathF.Sqrt(square * up.Rows);
         for (int channel = 0; channel < channels; channel++)
         {
-            Row(down, first + channel).Clear();
-            Row(down, first + channel)[(place * config.HeadDim) + channel] = 1;
+            down.Row(first + channel).Clear();
+            down.Row(first + channel)[(place * config.HeadDim) + channel] = 1;
             float[] column = Normal(random, up.Rows, deviation);
             for (int i = 0; i < up.Rows; i++)
             {
-                Row(up, i)[first + channel] = column[i];
+                up.Row(i)[first + channel] = column[i];
             }
         }
     }
 
     private static float[] Normal(Random random, int count, float deviation) =>
         [.. Enumerable.Range(0, count).Select(_ => deviation * InitialWeights.Normal(random))];
-
-    private static Span<float> Row(Parameter parameter, int row) => parameter.Value.Span.Slice(row * parameter.Columns, parameter.Columns);
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Fathom.Pictures;
+using static System.FormattableString;
 
 namespace Fathom.Benchmarking;
 
@@ -95,6 +96,4 @@ public static class BenchPicture
     }
 
     private static string Number(double value) => value.ToString(value >= 100 ? "N0" : "G3", CultureInfo.InvariantCulture);
-
-    private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
 }

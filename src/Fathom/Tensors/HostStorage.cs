@@ -4,14 +4,10 @@ using System.Runtime.InteropServices;
 namespace Fathom.Tensors;
 
 /// <summary>Memory of this process: allocated, or a region of a mapped file that someone else keeps open.</summary>
-public sealed unsafe partial class HostStorage : Storage
+public sealed unsafe class HostStorage : Storage
 {
     // Linux promises more memory than there is and ends the process when it is touched, so what cannot fit is refused before.
     private static readonly long s_machineBytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-
-    // The large page of x86-64 and of most arm64 systems. A stream of weights then needs a thousandth of the address translations.
-    private const int LargePage = 2 << 20;
-    private const int AdviseLargePages = 14;
 
     private readonly bool _owned;
     private readonly IDisposable? _keeper;
@@ -38,13 +34,13 @@ public sealed unsafe partial class HostStorage : Storage
             throw new InsufficientMemoryException(
                 $"expected at most {s_machineBytes} bytes, this machine's memory, found a need of {bytes} for {purpose.ToString().ToLowerInvariant()}.");
         }
-        bool large = bytes >= 2 * LargePage;
-        nuint alignment = large ? LargePage : bytes >= Environment.SystemPageSize ? (nuint)Environment.SystemPageSize : 64;
+        bool large = bytes >= 2 * LargePages.Bytes;
+        nuint alignment = large ? LargePages.Bytes : bytes >= Environment.SystemPageSize ? (nuint)Environment.SystemPageSize : 64;
         byte* pointer = (byte*)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), alignment);
-        if (large && OperatingSystem.IsLinux())
+        if (large)
         {
             // A hint: without such pages the memory is as good and a few per cent slower, so the answer does not matter.
-            _ = Advise(pointer, (nuint)bytes, AdviseLargePages);
+            LargePages.Advise(pointer, (nuint)bytes, wanted: true);
         }
         NativeMemory.Clear(pointer, (nuint)bytes);
         return new HostStorage(pointer, bytes, purpose, owned: true, keeper: null);
@@ -60,9 +56,6 @@ public sealed unsafe partial class HostStorage : Storage
         Debug.Assert(!IsDisposed && offset >= 0 && count >= 0 && offset + count <= Bytes);
         return new Span<byte>(Pointer + offset, count);
     }
-
-    [LibraryImport("libc", EntryPoint = "madvise")]
-    private static partial int Advise(void* address, nuint bytes, int advice);
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

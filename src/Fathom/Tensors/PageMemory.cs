@@ -13,14 +13,8 @@ internal enum PageKind
 }
 
 /// <summary>Memory in pages of one kind, written once so that it is really there. Disposed by whoever made it.</summary>
-internal sealed unsafe partial class PageMemory : IDisposable
+internal sealed unsafe class PageMemory : IDisposable
 {
-    private const int HugePage = 2 << 20;
-
-    // Linux's advice, from its header of memory management.
-    private const int AdviceHugePage = 14;
-    private const int AdviceNoHugePage = 15;
-
     private float* _pointer;
 
     private PageMemory(float* pointer, long bytes, bool isHonoured)
@@ -44,10 +38,9 @@ internal sealed unsafe partial class PageMemory : IDisposable
     /// <param name="kind">of pages</param>
     public static PageMemory Allocate(long bytes, PageKind kind)
     {
-        ArgumentOutOfRangeException.ThrowIfNotEqual(bytes % HugePage, 0, nameof(bytes));
-        void* pointer = NativeMemory.AlignedAlloc((nuint)bytes, HugePage);
-        bool honoured = OperatingSystem.IsLinux()
-            && Advise((nint)pointer, (nuint)bytes, kind == PageKind.Huge ? AdviceHugePage : AdviceNoHugePage) == 0;
+        ArgumentOutOfRangeException.ThrowIfNotEqual(bytes % LargePages.Bytes, 0, nameof(bytes));
+        void* pointer = NativeMemory.AlignedAlloc((nuint)bytes, LargePages.Bytes);
+        bool honoured = LargePages.Advise(pointer, (nuint)bytes, wanted: kind == PageKind.Huge);
         var memory = new PageMemory((float*)pointer, bytes, honoured);
         memory.Floats.Fill(1);                                                            // pages that were never written are not memory
         return memory;
@@ -59,7 +52,4 @@ internal sealed unsafe partial class PageMemory : IDisposable
         NativeMemory.AlignedFree(_pointer);
         _pointer = null;
     }
-
-    [LibraryImport("libc", EntryPoint = "madvise")]
-    private static partial int Advise(nint address, nuint length, int advice);
 }
