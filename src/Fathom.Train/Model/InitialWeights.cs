@@ -12,7 +12,7 @@ internal static class InitialWeights
     private const float EmbeddingDeviation = 0.1f;
 
     // Of all tokens; one as common as this begins at 1/√2.
-    private const double CommonShare = 1e-3;
+    private const double CommonShare = 1e-2;
 
     /// <param name="p">filled</param> <param name="seed">of all draws</param>
     /// <param name="deviation">of matrices; null for 1 / √(inputs), 0.1 for the embedding, and circuits that attention begins with</param>

@@ -5,18 +5,16 @@ using Fathom.Train.Autograd;
 namespace Fathom.Train.Model;
 
 /// <summary>
-/// Lets a first layer that sees a window begin by carrying tokens on: head j attends j + 1 places back and writes what stands there into a
+/// Lets a first layer that sees a window begin by carrying tokens on: its first head attends one place back and writes what stands there into a
 /// subspace of its own. A question nearly never ends with what it asks for, a blank or a mark stands between; a look-up then still has its key.
 /// </summary>
 /// <remarks>
 /// One row is key and value of every head, so a head tells places apart by the rotary channels alone. They are made constant: all embeddings
-/// share a direction u, keys read nothing else there, and queries read the same turned back by j + 1 places, which scores a token n places back
-/// by Σ_i e_i cos(f_i (n − j − 1)).
+/// share a direction u, keys read nothing else there, and queries read the same turned back by one place, which scores a token n places back
+/// by Σ_i e_i cos(f_i (n − 1)).
 /// </remarks>
 internal static class PreviousTokens
 {
-    private const int HeadsMost = 2;
-
     // Of an embedding's square, along u.
     private const float SharedPart = 0.1f;
 
@@ -33,8 +31,7 @@ internal static class PreviousTokens
     public static void Fill(Parameters p, Random random)
     {
         ModelConfig config = p.Config;
-        int heads = Math.Min(HeadsMost, config.HeadCount / 2);
-        if (LayerPlan.For(config, 0).Attention != AttentionKind.Window || heads == 0 || config.RopeDim < 2 * s_energies.Length)
+        if (LayerPlan.For(config, 0).Attention != AttentionKind.Window || config.HeadCount == 1 || config.RopeDim < 2 * s_energies.Length)
         {
             return;
         }
@@ -42,11 +39,8 @@ internal static class PreviousTokens
         TensorPrimitives.Divide(shared, TensorPrimitives.Norm<float>(shared), shared);
         Share(p[WeightPart.Embedding], shared);
         MarkKeys(config, p[WeightPart.KeyValue, 0], shared);
-        for (int head = 0; head < heads; head++)
-        {
-            LookBack(config, p[WeightPart.QueryDown, 0], p[WeightPart.QueryUp, 0], shared, head);
-            Write(config, p, head, random);
-        }
+        LookBack(config, p[WeightPart.QueryDown, 0], p[WeightPart.QueryUp, 0], shared);
+        Write(config, p, random);
     }
 
     private static void Share(Parameter embedding, float[] shared)
@@ -79,42 +73,40 @@ internal static class PreviousTokens
         }
     }
 
-    // A constant query, read from u through the down-projection, turned back by head + 1 places.
-    private static void LookBack(ModelConfig config, Parameter down, Parameter up, float[] shared, int head)
+    // A constant query, read from u through the down-projection, turned back by one place.
+    private static void LookBack(ModelConfig config, Parameter down, Parameter up, float[] shared)
     {
         float[] frequencies = RopeFrequencies.Plain(config);
         float[] reader = [.. Enumerable.Range(0, down.Rows).Select(r => TensorPrimitives.Dot<float>(down.Row(r), shared))];
         for (int channel = 0; channel < config.HeadDim; channel++)
         {
-            Span<float> row = up.Row((head * config.HeadDim) + channel);
+            Span<float> row = up.Row(channel);
             row.Clear();
             (int pair, int part) = Math.DivRem(channel - config.NonRotaryDim, 2);
             if (channel >= config.NonRotaryDim && pair < s_energies.Length)
             {
-                (float sin, float cos) = MathF.SinCos(-(head + 1) * frequencies[pair]);
+                (float sin, float cos) = MathF.SinCos(-frequencies[pair]);
                 TensorPrimitives.Multiply(reader, MathF.Sqrt(s_energies[pair]) * (part == 0 ? cos : sin), row);
             }
         }
     }
 
     // The head's share of its group's rank takes its plain channels; random columns spread them over the stream.
-    private static void Write(ModelConfig config, Parameters p, int head, Random random)
+    private static void Write(ModelConfig config, Parameters p, Random random)
     {
         Parameter down = p[WeightPart.OutputDown, 0], up = p[WeightPart.OutputUp, 0];
-        int inGroup = config.HeadCount / config.OutputGroups, rank = config.OutputRank, each = rank / inGroup;
-        (int group, int place) = Math.DivRem(head, inGroup);
-        int first = (group * rank) + (place * each), channels = Math.Min(each, config.NonRotaryDim);
+        int channels = Math.Min(config.OutputRank * config.OutputGroups / config.HeadCount, config.NonRotaryDim);
         // Plain channels of a row of norm √c have this square; the stream's is the embedding's.
         float square = (1 - RotaryPart) * config.HeadDim * channels / config.NonRotaryDim;
         float deviation = OutputScale * TensorPrimitives.Norm<float>(p[WeightPart.Embedding].Row(0)) / MathF.Sqrt(square * up.Rows);
         for (int channel = 0; channel < channels; channel++)
         {
-            down.Row(first + channel).Clear();
-            down.Row(first + channel)[(place * config.HeadDim) + channel] = 1;
+            down.Row(channel).Clear();
+            down.Row(channel)[channel] = 1;
             float[] column = Normal(random, up.Rows, deviation);
             for (int i = 0; i < up.Rows; i++)
             {
-                up.Row(i)[first + channel] = column[i];
+                up.Row(i)[channel] = column[i];
             }
         }
     }

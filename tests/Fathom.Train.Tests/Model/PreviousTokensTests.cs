@@ -31,7 +31,7 @@ public class PreviousTokensTests
         InitialWeights.Fill(p, 3, null, frequencies);
         Parameter embedding = p[WeightPart.Embedding];
         double Norm(int row) => Math.Sqrt(embedding.Value.Slice(row * embedding.Columns, embedding.Columns).ToArray().Sum(v => (double)v * v));
-        Assert.True(Norm(7) < 0.1 * Norm(8), $"common {Norm(7):F3}, rare {Norm(8):F3}");
+        Assert.True(Norm(7) < 0.2 * Norm(8), $"common {Norm(7):F3}, rare {Norm(8):F3}");
     }
 
     private static double Loss(float? deviation)

@@ -58,28 +58,32 @@ internal static class BlockTile
             Vector512<float> a0 = default, b0 = default, a1 = default, b1 = default, a2 = default, b2 = default;
             Vector512<float> a3 = default, b3 = default, a4 = default, b4 = default, a5 = default, b5 = default;
             nint count = Math.Min(block, columns);
-            for (nint i = 0; i < count; i++)
+            for (nint i = 0, end; i < count;)
             {
-                Vector512<float> wa = Load(ref w, 0), wb = Load(ref w, 16);
-                w = ref Unsafe.Add(ref w, Width);
-                Vector512<float> v = Vector512.Create(Unsafe.Add(ref x, i));
-                a0 = Fma(v, wa, a0);
-                b0 = Fma(v, wb, b0);
-                v = Vector512.Create(Unsafe.Add(ref x1, i));
-                a1 = Fma(v, wa, a1);
-                b1 = Fma(v, wb, b1);
-                v = Vector512.Create(Unsafe.Add(ref x2, i));
-                a2 = Fma(v, wa, a2);
-                b2 = Fma(v, wb, b2);
-                v = Vector512.Create(Unsafe.Add(ref x3, i));
-                a3 = Fma(v, wa, a3);
-                b3 = Fma(v, wb, b3);
-                v = Vector512.Create(Unsafe.Add(ref x4, i));
-                a4 = Fma(v, wa, a4);
-                b4 = Fma(v, wb, b4);
-                v = Vector512.Create(Unsafe.Add(ref x5, i));
-                a5 = Fma(v, wa, a5);
-                b5 = Fma(v, wb, b5);
+                Tile.FetchNext(ref Unsafe.Add(ref x, i), xStride);
+                for (end = Math.Min(i + Tile.Fetched, count); i < end; i++)
+                {
+                    Vector512<float> wa = Load(ref w, 0), wb = Load(ref w, 16);
+                    w = ref Unsafe.Add(ref w, Width);
+                    Vector512<float> v = Vector512.Create(Unsafe.Add(ref x, i));
+                    a0 = Fma(v, wa, a0);
+                    b0 = Fma(v, wb, b0);
+                    v = Vector512.Create(Unsafe.Add(ref x1, i));
+                    a1 = Fma(v, wa, a1);
+                    b1 = Fma(v, wb, b1);
+                    v = Vector512.Create(Unsafe.Add(ref x2, i));
+                    a2 = Fma(v, wa, a2);
+                    b2 = Fma(v, wb, b2);
+                    v = Vector512.Create(Unsafe.Add(ref x3, i));
+                    a3 = Fma(v, wa, a3);
+                    b3 = Fma(v, wb, b3);
+                    v = Vector512.Create(Unsafe.Add(ref x4, i));
+                    a4 = Fma(v, wa, a4);
+                    b4 = Fma(v, wb, b4);
+                    v = Vector512.Create(Unsafe.Add(ref x5, i));
+                    a5 = Fma(v, wa, a5);
+                    b5 = Fma(v, wb, b5);
+                }
             }
             Vector512<float> low = Load(ref scale, 0), high = Load(ref scale, 16);
             Fold(ref acc, a0, b0, low, high);

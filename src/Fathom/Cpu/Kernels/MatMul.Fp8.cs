@@ -8,16 +8,15 @@ namespace Fathom.Cpu.Kernels;
 
 internal static partial class MatMul
 {
-    /// <summary>Two streams of codes, each with a row of x: two panels and one row, or one panel and two rows.</summary>
+    /// <summary>Two panels and one row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void StreamsFp8(
-        ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, ReadOnlySpan<float> xa, ReadOnlySpan<float> xb, Span<float> sumsA, Span<float> sumsB)
+    private static void StreamsFp8(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, ReadOnlySpan<float> factors, Span<float> sumsA, Span<float> sumsB)
     {
         ref byte a = ref MemoryMarshal.GetReference(first), b = ref MemoryMarshal.GetReference(second);
-        ref float x = ref MemoryMarshal.GetReference(xa), y = ref MemoryMarshal.GetReference(xb);
+        ref float x = ref MemoryMarshal.GetReference(factors);
         Fp8Tables tables = Fp8Tables.Load();
         Vector512<float> a0 = default, a1 = default, b0 = default, b1 = default;
-        for (int left = xa.Length; left > 0; left -= PanelLayout.Group)
+        for (int left = factors.Length; left > 0; left -= PanelLayout.Group)
         {
             Vector512<float> p0 = default, p1 = default, q0 = default, q1 = default;
             for (int k = Math.Min(left, PanelLayout.Group); k > 0; k -= PanelLayout.Fp8LineColumns)
@@ -29,14 +28,11 @@ internal static partial class MatMul
                 p0 = Vector512.FusedMultiplyAdd(u, Halves(odd).Low, Vector512.FusedMultiplyAdd(v, Halves(even).Low, p0));
                 p1 = Vector512.FusedMultiplyAdd(u, Halves(odd).High, Vector512.FusedMultiplyAdd(v, Halves(even).High, p1));
                 tables.Line(Vector512.LoadUnsafe(ref b), out even, out odd);
-                v = Vector512.Create(y);
-                u = Vector512.Create(Unsafe.Add(ref y, 1));
                 q0 = Vector512.FusedMultiplyAdd(u, Halves(odd).Low, Vector512.FusedMultiplyAdd(v, Halves(even).Low, q0));
                 q1 = Vector512.FusedMultiplyAdd(u, Halves(odd).High, Vector512.FusedMultiplyAdd(v, Halves(even).High, q1));
                 a = ref Unsafe.Add(ref a, PanelLayout.Line);
                 b = ref Unsafe.Add(ref b, PanelLayout.Line);
                 x = ref Unsafe.Add(ref x, PanelLayout.Fp8LineColumns);
-                y = ref Unsafe.Add(ref y, PanelLayout.Fp8LineColumns);
             }
             a0 = Vector512.FusedMultiplyAdd(p0, Scale(ref a, 0), a0);
             a1 = Vector512.FusedMultiplyAdd(p1, Scale(ref a, 16), a1);
@@ -49,6 +45,48 @@ internal static partial class MatMul
         a1.CopyTo(sumsA[16..]);
         b0.CopyTo(sumsB);
         b1.CopyTo(sumsB[16..]);
+    }
+
+    /// <summary>One panel and four rows.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static FourRows FewFp8(ref byte line, int columns, ref float x0, ref float x1, ref float x2, ref float x3)
+    {
+        Fp8Tables tables = Fp8Tables.Load();
+        Vector512<float> a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
+        for (nint k = 0; k < columns;)
+        {
+            Vector512<float> p0 = default, p1 = default, q0 = default, q1 = default, r0 = default, r1 = default, s0 = default, s1 = default;
+            for (nint end = Math.Min(k + PanelLayout.Group, columns); k < end; k += PanelLayout.Fp8LineColumns)
+            {
+                Prefetch(ref line);
+                tables.Line(Vector512.LoadUnsafe(ref line), out Vector512<uint> even, out Vector512<uint> odd);
+                (Vector512<float> low, Vector512<float> high) = Halves(even);
+                (Vector512<float> low1, Vector512<float> high1) = Halves(odd);
+                Vector512<float> v = Vector512.Create(Unsafe.Add(ref x0, k)), u = Vector512.Create(Unsafe.Add(ref x0, k + 1));
+                p0 = Vector512.FusedMultiplyAdd(u, low1, Vector512.FusedMultiplyAdd(v, low, p0));
+                p1 = Vector512.FusedMultiplyAdd(u, high1, Vector512.FusedMultiplyAdd(v, high, p1));
+                (v, u) = (Vector512.Create(Unsafe.Add(ref x1, k)), Vector512.Create(Unsafe.Add(ref x1, k + 1)));
+                q0 = Vector512.FusedMultiplyAdd(u, low1, Vector512.FusedMultiplyAdd(v, low, q0));
+                q1 = Vector512.FusedMultiplyAdd(u, high1, Vector512.FusedMultiplyAdd(v, high, q1));
+                (v, u) = (Vector512.Create(Unsafe.Add(ref x2, k)), Vector512.Create(Unsafe.Add(ref x2, k + 1)));
+                r0 = Vector512.FusedMultiplyAdd(u, low1, Vector512.FusedMultiplyAdd(v, low, r0));
+                r1 = Vector512.FusedMultiplyAdd(u, high1, Vector512.FusedMultiplyAdd(v, high, r1));
+                (v, u) = (Vector512.Create(Unsafe.Add(ref x3, k)), Vector512.Create(Unsafe.Add(ref x3, k + 1)));
+                s0 = Vector512.FusedMultiplyAdd(u, low1, Vector512.FusedMultiplyAdd(v, low, s0));
+                s1 = Vector512.FusedMultiplyAdd(u, high1, Vector512.FusedMultiplyAdd(v, high, s1));
+                line = ref Unsafe.Add(ref line, PanelLayout.Line);
+            }
+            Vector512<float> scale0 = Scale(ref line, 0), scale1 = Scale(ref line, 16);
+            (a0, a1) = (Vector512.FusedMultiplyAdd(p0, scale0, a0), Vector512.FusedMultiplyAdd(p1, scale1, a1));
+            (b0, b1) = (Vector512.FusedMultiplyAdd(q0, scale0, b0), Vector512.FusedMultiplyAdd(q1, scale1, b1));
+            (c0, c1) = (Vector512.FusedMultiplyAdd(r0, scale0, c0), Vector512.FusedMultiplyAdd(r1, scale1, c1));
+            (d0, d1) = (Vector512.FusedMultiplyAdd(s0, scale0, d0), Vector512.FusedMultiplyAdd(s1, scale1, d1));
+            line = ref Unsafe.Add(ref line, PanelLayout.Line);
+        }
+        var sums = default(FourRows);
+        (sums[0], sums[1], sums[2], sums[3]) = (a0, a1, b0, b1);
+        (sums[4], sums[5], sums[6], sums[7]) = (c0, c1, d0, d1);
+        return sums;
     }
 
     /// <param name="codes">whole lines</param> <param name="w">(columns rounded up to two, 32)</param>

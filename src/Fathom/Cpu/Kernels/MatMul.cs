@@ -13,8 +13,8 @@ namespace Fathom.Cpu.Kernels;
 /// </summary>
 /// <remarks>
 /// Many rows: codes of 128 columns are widened to singles in the cache of the core and go through <see cref="Tile"/> or
-/// <see cref="BlockTile"/>. Few rows, which are bound by bytes: the values stay in registers, and two panels or two rows at a time give
-/// the multiply-add four chains to cover its latency.
+/// <see cref="BlockTile"/>. Few rows, which are bound by bytes: the values stay in registers, for four rows at a time. One row goes with two
+/// panels, whose four chains cover the latency of the multiply-add.
 /// </remarks>
 internal static partial class MatMul
 {
@@ -24,8 +24,11 @@ internal static partial class MatMul
     /// <summary>Floats of scratch that <see cref="RunPanel"/> and <see cref="RunPair"/> need: widened values and their scales.</summary>
     public const int ScratchFloats = (BlockColumns + (BlockColumns / PanelLayout.Fp4Block)) * PanelLayout.Rows;
 
-    // Up to here panels are decoded again for every two rows, which costs less than storing and reloading the values of so few.
-    private const int ManyRows = 5;
+    // Rows for which a panel is decoded once: their chains and blocks' sums take half of the registers.
+    private const int FewRows = 4;
+
+    // Below, decoding a panel again for every four rows costs less than storing its values and loading them.
+    private const int ManyRows = 13;
 
     // Bytes to fetch ahead of each stream: beyond a page the processor does not do so by itself.
     private const int Ahead = 4096;
@@ -46,23 +49,15 @@ internal static partial class MatMul
             RunWidened(format, panel, columns, x, xStride, acc, scratch);
             return;
         }
-        for (int t = 0; t < rows; t++)
+        if (rows == 1)
         {
-            ReadOnlySpan<float> row = x.Slice(t * xStride, columns);
-            Span<float> sums = acc.Slice(t * PanelLayout.Rows, PanelLayout.Rows);
-            if (format == WeightFormat.Bf16)
-            {
-                OneBf16(panel, row, sums);
-            }
-            else if (t + 1 < rows)
-            {
-                RunStreams(format, panel, panel, row, x.Slice(++t * xStride, columns), sums, acc.Slice(t * PanelLayout.Rows, PanelLayout.Rows));
-            }
-            else
-            {
-                // A row without a partner goes with itself: four chains take no longer than two.
-                RunStreams(format, panel, panel, row, row, sums, scratch[..PanelLayout.Rows]);
-            }
+            // A panel alone goes with itself: four chains take no longer than two.
+            RunStreams(format, panel, panel, x[..columns], acc, scratch[..PanelLayout.Rows]);
+            return;
+        }
+        for (int t = 0; t < rows; t += FewRows)
+        {
+            Few(format, panel, columns, x[(t * xStride)..], xStride, acc[(t * PanelLayout.Rows)..Math.Min(acc.Length, (t + FewRows) * PanelLayout.Rows)]);
         }
     }
 
@@ -76,9 +71,9 @@ internal static partial class MatMul
         WeightFormat format, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, ReadOnlySpan<float> x, Span<float> acc, Span<float> scratch)
     {
         Span<float> low = acc[..PanelLayout.Rows], high = acc.Slice(PanelLayout.Rows, PanelLayout.Rows);
-        if (format is WeightFormat.Fp8 or WeightFormat.Fp4 && StaysInRegisters(format, x.Length))
+        if (StaysInRegisters(format, x.Length))
         {
-            RunStreams(format, first, second, x, x, low, high);
+            RunStreams(format, first, second, x, low, high);
             return;
         }
         RunPanel(format, first, x.Length, x, x.Length, low, scratch);
@@ -104,16 +99,37 @@ internal static partial class MatMul
     };
 
     private static void RunStreams(
-        WeightFormat format, ReadOnlySpan<byte> a, ReadOnlySpan<byte> b, ReadOnlySpan<float> x, ReadOnlySpan<float> y, Span<float> sumsA, Span<float> sumsB)
+        WeightFormat format, ReadOnlySpan<byte> a, ReadOnlySpan<byte> b, ReadOnlySpan<float> x, Span<float> sumsA, Span<float> sumsB)
     {
-        if (format == WeightFormat.Fp8)
+        switch (format)
         {
-            StreamsFp8(a, b, x, y, sumsA, sumsB);
+            case WeightFormat.Fp8:
+                StreamsFp8(a, b, x, sumsA, sumsB);
+                break;
+            case WeightFormat.Fp4:
+                StreamsFp4(a, b, x, sumsA, sumsB);
+                break;
+            default:
+                StreamsBf16(a, b, x, sumsA, sumsB);
+                break;
         }
-        else
+    }
+
+    // One to four rows of x (rows, ≥ K). Places of rows that are not there are those of the last.
+    private static void Few(WeightFormat format, ReadOnlySpan<byte> panel, int columns, ReadOnlySpan<float> x, int xStride, Span<float> acc)
+    {
+        ref byte line = ref MemoryMarshal.GetReference(panel);
+        int last = (acc.Length / PanelLayout.Rows) - 1;
+        ref float x0 = ref MemoryMarshal.GetReference(x[..((last * xStride) + columns)]);
+        ref float x1 = ref Unsafe.Add(ref x0, Math.Min(1, last) * xStride), x2 = ref Unsafe.Add(ref x0, Math.Min(2, last) * xStride);
+        ref float x3 = ref Unsafe.Add(ref x0, Math.Min(3, last) * xStride);
+        FourRows sums = format switch
         {
-            StreamsFp4(a, b, x, y, sumsA, sumsB);
-        }
+            WeightFormat.Fp8 => FewFp8(ref line, columns, ref x0, ref x1, ref x2, ref x3),
+            WeightFormat.Fp4 => FewFp4(ref line, columns, ref x0, ref x1, ref x2, ref x3),
+            _ => FewBf16(ref line, columns, ref x0, ref x1, ref x2, ref x3),
+        };
+        MemoryMarshal.CreateReadOnlySpan(ref Unsafe.As<FourRows, float>(ref sums), acc.Length).CopyTo(acc);
     }
 
     private static void RunWidened(
@@ -156,6 +172,12 @@ internal static partial class MatMul
         {
             Widening.Ue8m0(Vector128.Create(codes[i..])).CopyTo(scales[i..]);
         }
+    }
+
+    [InlineArray(2 * FewRows)]
+    private struct FourRows
+    {
+        private Vector512<float> _first;
     }
 
     // A hint only: an address beyond the end is harmless, and so is one of memory that moves meanwhile.

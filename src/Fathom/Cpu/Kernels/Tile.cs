@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Fathom.Cpu.Kernels;
 
@@ -13,6 +14,11 @@ internal static class Tile
 {
     /// <summary>Columns of a tile.</summary>
     public const int Width = 32;
+
+    /// <summary>Columns that <see cref="FetchNext"/> brings: a line of the cache.</summary>
+    public const int Fetched = 16;
+
+    private const int RowsMost = 6;
 
     /// <summary>Adds <paramref name="k"/> products to every row of the accumulators.</summary>
     /// <param name="w">(k, ≥ 32), row stride <paramref name="wStride"/></param>
@@ -44,6 +50,23 @@ internal static class Tile
         }
     }
 
+    /// <summary>
+    /// Brings a line of each of the six rows that come next. Of a long row only the columns of one block are read at a time, too few for the
+    /// processor to fetch ahead by itself. A hint: an address beyond the end is harmless.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static unsafe void FetchNext(ref float x, nint xStride)
+    {
+        if (Sse.IsSupported)
+        {
+            float* place = (float*)Unsafe.AsPointer(ref x);
+            for (nint row = RowsMost; row < 2 * RowsMost; row++)
+            {
+                Sse.Prefetch0(place + (row * xStride));
+            }
+        }
+    }
+
     // Twelve accumulators cover the latency of the multiply-add and leave registers for two weight vectors.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Six(ref float w, int wStride, int k, ref float x, int xStride, ref float acc)
@@ -56,28 +79,32 @@ internal static class Tile
         Vector512<float> a0 = Load(ref acc, 0), b0 = Load(ref acc, 16), a1 = Load(ref acc, 32), b1 = Load(ref acc, 48);
         Vector512<float> a2 = Load(ref acc, 64), b2 = Load(ref acc, 80), a3 = Load(ref acc, 96), b3 = Load(ref acc, 112);
         Vector512<float> a4 = Load(ref acc, 128), b4 = Load(ref acc, 144), a5 = Load(ref acc, 160), b5 = Load(ref acc, 176);
-        for (nint i = 0; i < k; i++)
+        for (nint i = 0, end; i < k;)
         {
-            Vector512<float> wa = Load(ref w, 0), wb = Load(ref w, 16);
-            w = ref Unsafe.Add(ref w, wStride);
-            Vector512<float> v = Vector512.Create(Unsafe.Add(ref x, i));
-            a0 = Fma(v, wa, a0);
-            b0 = Fma(v, wb, b0);
-            v = Vector512.Create(Unsafe.Add(ref x1, i));
-            a1 = Fma(v, wa, a1);
-            b1 = Fma(v, wb, b1);
-            v = Vector512.Create(Unsafe.Add(ref x2, i));
-            a2 = Fma(v, wa, a2);
-            b2 = Fma(v, wb, b2);
-            v = Vector512.Create(Unsafe.Add(ref x3, i));
-            a3 = Fma(v, wa, a3);
-            b3 = Fma(v, wb, b3);
-            v = Vector512.Create(Unsafe.Add(ref x4, i));
-            a4 = Fma(v, wa, a4);
-            b4 = Fma(v, wb, b4);
-            v = Vector512.Create(Unsafe.Add(ref x5, i));
-            a5 = Fma(v, wa, a5);
-            b5 = Fma(v, wb, b5);
+            FetchNext(ref Unsafe.Add(ref x, i), xStride);
+            for (end = Math.Min(i + Fetched, k); i < end; i++)
+            {
+                Vector512<float> wa = Load(ref w, 0), wb = Load(ref w, 16);
+                w = ref Unsafe.Add(ref w, wStride);
+                Vector512<float> v = Vector512.Create(Unsafe.Add(ref x, i));
+                a0 = Fma(v, wa, a0);
+                b0 = Fma(v, wb, b0);
+                v = Vector512.Create(Unsafe.Add(ref x1, i));
+                a1 = Fma(v, wa, a1);
+                b1 = Fma(v, wb, b1);
+                v = Vector512.Create(Unsafe.Add(ref x2, i));
+                a2 = Fma(v, wa, a2);
+                b2 = Fma(v, wb, b2);
+                v = Vector512.Create(Unsafe.Add(ref x3, i));
+                a3 = Fma(v, wa, a3);
+                b3 = Fma(v, wb, b3);
+                v = Vector512.Create(Unsafe.Add(ref x4, i));
+                a4 = Fma(v, wa, a4);
+                b4 = Fma(v, wb, b4);
+                v = Vector512.Create(Unsafe.Add(ref x5, i));
+                a5 = Fma(v, wa, a5);
+                b5 = Fma(v, wb, b5);
+            }
         }
         Store(ref acc, 0, a0, b0);
         Store(ref acc, 32, a1, b1);
