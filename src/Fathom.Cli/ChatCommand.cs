@@ -34,7 +34,8 @@ internal static class ChatCommand
                 SamplingOptions sampling = generation.Sampling(parsed);
                 using ModelSession session = ModelSession.Open(
                     parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), generation.AllowUnused(parsed));
-                using var chat = new ChatSession(session.Model, session.Device, session.Tokenizer, generation.Context(parsed, session.Model));
+                using var chat = new ChatSession(
+                    session.Model, session.Device, session.Tokenizer, generation.Context(parsed, session.Model), generation.Speculative(parsed));
                 chat.Thinking = parsed.GetValue(think) ? ThinkingMode.Thinking : ThinkingMode.Chat;
                 if (parsed.GetValue(system) is { } text)
                     chat.SetSystem(text);

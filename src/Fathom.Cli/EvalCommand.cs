@@ -10,5 +10,6 @@ internal static class EvalCommand
         EvalLmCommand.Create(),
         EvalNeedleCommand.Create(),
         EvalQaCommand.Create(),
+        EvalDraftCommand.Create(),
     };
 }

@@ -35,7 +35,8 @@ internal static class RunCommand
                 SamplingOptions sampling = generation.Sampling(parsed);
                 using ModelSession session = ModelSession.Open(
                     parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), generation.AllowUnused(parsed));
-                using var generator = new Generator(session.Model, session.Device, generation.Context(parsed, session.Model));
+                using var generator = new Generator(
+                    session.Model, session.Device, generation.Context(parsed, session.Model), generation.Speculative(parsed));
                 var run = new Run(session, generator, sampling, generation.MaxTokens(parsed), parsed.GetValue(json), parsed.GetValue(quiet));
                 run.Complete(text, cancellation);
                 return ExitCode.Success;
@@ -95,6 +96,8 @@ internal static class RunCommand
                 json.WriteNumber("tokens", generator.Length - promptTokens);
                 json.WriteNumber("prefillTokensPerSecond", Speeds.Prefill(generator.Stats));
                 json.WriteNumber("decodeTokensPerSecond", Speeds.Decode(generator.Stats));
+                json.WriteNumber("guesses", generator.Stats.Guesses);
+                json.WriteNumber("rightGuesses", generator.Stats.RightGuesses);
             });
         }
 

@@ -10,10 +10,13 @@ internal static class Speeds
 
     public static double Decode(GenerationStats stats) => Rate(stats.DecodedTokens, stats.DecodeTime);
 
-    /// <summary>"prompt 12 tokens at 340/s, text 60 tokens at 410/s".</summary>
+    /// <summary>"prompt 12 tokens at 340/s, text 60 tokens at 410/s", and the guesses if there were any.</summary>
     public static string Line(GenerationStats stats) => string.Create(
         CultureInfo.InvariantCulture,
-        $"prompt {stats.PromptTokens} tokens at {Prefill(stats):N0}/s, text {stats.DecodedTokens} tokens at {Decode(stats):N1}/s");
+        $"prompt {stats.PromptTokens} tokens at {Prefill(stats):N0}/s, text {stats.DecodedTokens} tokens at {Decode(stats):N1}/s{Guesses(stats)}");
+
+    private static string Guesses(GenerationStats stats) =>
+        stats.Guesses > 0 ? string.Create(CultureInfo.InvariantCulture, $", {stats.RightGuesses} of {stats.Guesses} guesses right") : "";
 
     private static double Rate(int tokens, TimeSpan time) => time > TimeSpan.Zero ? tokens / time.TotalSeconds : 0;
 }

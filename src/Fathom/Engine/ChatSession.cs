@@ -16,6 +16,7 @@ public sealed class ChatSession : IDisposable
     private readonly Device _device;
     private readonly Tokenizer _tokenizer;
     private readonly int _context;
+    private readonly bool _speculative;
     private readonly List<Message> _messages = [];
     private Generator _generator;
 
@@ -24,8 +25,11 @@ public sealed class ChatSession : IDisposable
     /// <param name="device">the device it is on</param>
     /// <param name="tokenizer">the model's tokenizer</param>
     /// <param name="context">tokens of context</param>
-    /// <exception cref="RequestException">the tokenizer has no tokens for roles, or the context is out of range</exception>
-    public ChatSession(LanguageModel model, Device device, Tokenizer tokenizer, int context)
+    /// <param name="speculative">as <see cref="Generator"/> has it</param>
+    /// <exception cref="RequestException">
+    /// the tokenizer has no tokens for roles, the context is out of range, or there is no MTP block to guess with
+    /// </exception>
+    public ChatSession(LanguageModel model, Device device, Tokenizer tokenizer, int context, bool speculative = false)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         foreach (string token in new[] { ProtocolTokens.User, ProtocolTokens.Assistant, ProtocolTokens.ThinkOpen, ProtocolTokens.ThinkClose })
@@ -39,7 +43,8 @@ public sealed class ChatSession : IDisposable
         _device = device;
         _tokenizer = tokenizer;
         _context = context;
-        _generator = new Generator(model, device, context);
+        _speculative = speculative;
+        _generator = new Generator(model, device, context, speculative);
     }
 
     /// <summary>Whether and how much the model thinks before it answers.</summary>
@@ -165,6 +170,6 @@ public sealed class ChatSession : IDisposable
     private void Restart()
     {
         _generator.Dispose();
-        _generator = new Generator(_model, _device, _context);
+        _generator = new Generator(_model, _device, _context, _speculative);
     }
 }

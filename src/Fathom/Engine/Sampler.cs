@@ -60,6 +60,22 @@ public sealed class Sampler
         return new Token(id, (float)(logits[id] - logSum));
     }
 
+    /// <summary>
+    /// What <see cref="Next"/> would give for these logits, without giving it: the same draw comes again. −1 if the mask allows nothing.
+    /// </summary>
+    /// <param name="logits">(vocabulary), another model's guess at those of the next draw</param>
+    public int Guess(ReadOnlySpan<float> logits)
+    {
+        if (_forced.TryPeek(out int forced))
+        {
+            return forced;
+        }
+        ulong draws = _draws;
+        int best = Best(logits), guess = best < 0 || _options.Temperature == 0 ? best : Draw(logits, logits[best]);
+        _draws = draws;
+        return guess;
+    }
+
     private int Choose(ReadOnlySpan<float> logits)
     {
         int best = Best(logits);

@@ -8,7 +8,12 @@ namespace Fathom.Model;
 /// <param name="Count">number of tokens</param>
 /// <param name="FirstPosition">position of the first in the sequence</param>
 /// <param name="LogitCount">of how many of the last tokens logits are wanted</param>
-public readonly record struct BatchSlice(SequenceCache Sequence, int FirstRow, int Count, int FirstPosition, int LogitCount);
+/// <param name="Tentative">of how many of the last tokens it is not sure that they will stay: none, or the last</param>
+public readonly record struct BatchSlice(SequenceCache Sequence, int FirstRow, int Count, int FirstPosition, int LogitCount, int Tentative)
+{
+    /// <summary>The tokens that the sequence will remember.</summary>
+    public int Kept => Count - Tentative;
+}
 
 /// <summary>
 /// The tokens of one forward pass: pieces of several sequences, one behind the other. Made once and filled again for every pass.
@@ -61,11 +66,22 @@ public sealed class Batch
     /// <param name="logitCount">of how many of the last of these tokens logits are wanted</param>
     public void Add(SequenceCache sequence, ReadOnlySpan<int> tokens, int logitCount) => Add(sequence, tokens, sequence.Length, logitCount);
 
+    /// <summary>
+    /// Adds the next token of a sequence and a guess at the one behind it, with logits of both. The sequence remembers the first; the other
+    /// becomes its <see cref="SequenceCache.Tentative"/>.
+    /// </summary>
+    /// <param name="sequence">whose tokens</param> <param name="pair">the next token, and the guess</param>
+    public void AddWithGuess(SequenceCache sequence, ReadOnlySpan<int> pair)
+    {
+        Debug.Assert(pair.Length == 2);
+        Add(sequence, pair, sequence.Length, logitCount: 2, tentative: 1);
+    }
+
     /// <summary>Adds tokens at given positions: the MTP block runs one position behind the tokens it is given.</summary>
-    internal void Add(SequenceCache sequence, ReadOnlySpan<int> tokens, int firstPosition, int logitCount)
+    internal void Add(SequenceCache sequence, ReadOnlySpan<int> tokens, int firstPosition, int logitCount, int tentative = 0)
     {
         Debug.Assert(tokens.Length > 0 && Rows + tokens.Length <= MaxRows && logitCount <= tokens.Length && !Holds(sequence));
-        _slices.Add(new BatchSlice(sequence, Rows, tokens.Length, firstPosition, logitCount));
+        _slices.Add(new BatchSlice(sequence, Rows, tokens.Length, firstPosition, logitCount, tentative));
         for (int i = 0; i < tokens.Length; i++)
         {
             _tokens[Rows + i] = tokens[i];

@@ -16,6 +16,10 @@ public sealed class SequenceCache : IDisposable
     private readonly List<CacheBlock> _blocks = [];
     private readonly List<Storage> _memory = [];
     private readonly List<int> _tokens = [];
+    private Storage? _tentativeStreams;
+
+    /// <summary>No token.</summary>
+    public const int None = -1;
 
     /// <summary>An empty sequence.</summary>
     public SequenceCache(Device device, CacheLayout layout)
@@ -34,6 +38,12 @@ public sealed class SequenceCache : IDisposable
     /// <summary>Their ids.</summary>
     public ReadOnlySpan<int> Tokens => CollectionsMarshal.AsSpan(_tokens);
 
+    /// <summary>
+    /// A token behind the last whose rows are written and that may yet be another; <see cref="None"/> if there is none. Rows lie by position
+    /// and a ring loses none that the next position needs, so another token just overwrites them.
+    /// </summary>
+    public int Tentative { get; private set; } = None;
+
     /// <summary>Bytes of state and blocks, shared ones included.</summary>
     public long ByteCount => _state.Bytes + (_blocks.Count * Layout.BlockBytes);
 
@@ -51,6 +61,10 @@ public sealed class SequenceCache : IDisposable
 
     /// <summary>The streams of the last token, F32, (1, n_hc · d).</summary>
     public Tensor LastStreams => new(_state, Layout.LastStreams, DType.F32, 1, 1, Layout.Config.HcMult * Layout.Config.HiddenSize);
+
+    /// <summary>The streams of the tentative token, in the same form.</summary>
+    public Tensor TentativeStreams => new(
+        _tentativeStreams ??= _device.Allocate(LastStreams.Count * sizeof(float), MemoryPurpose.Cache), 0, DType.F32, 1, 1, LastStreams.Columns);
 
     /// <summary>The compressed rows of a layer.</summary>
     public RowBlocks CompressedRows(int layer) =>
@@ -84,9 +98,13 @@ public sealed class SequenceCache : IDisposable
     {
         Debug.Assert((long)_blocks.Count * CacheLayout.BlockTokens >= Length + tokens.Length);
         _tokens.AddRange(tokens);
+        Tentative = None;
     }
 
-    /// <summary>An independent sequence with the same past; blocks are shared, the state is copied.</summary>
+    /// <summary>Records that the rows of the token behind the last are written too.</summary>
+    internal void Propose(int token) => Tentative = token;
+
+    /// <summary>An independent sequence with the same past, without the tentative token; blocks are shared, the state is copied.</summary>
     public SequenceCache Fork()
     {
         var fork = new SequenceCache(_device, Layout);
@@ -106,6 +124,7 @@ public sealed class SequenceCache : IDisposable
     public void Dispose()
     {
         _state.Dispose();
+        _tentativeStreams?.Dispose();
         foreach (CacheBlock block in _blocks)
         {
             block.Dispose();

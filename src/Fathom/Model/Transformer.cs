@@ -73,7 +73,23 @@ public sealed class Transformer : IDisposable
         return RunAhead();
     }
 
-    /// <summary>MTP's logits of the last <see cref="ForwardAndDraft"/>: of its logit rows, without those of tokens at position 0.</summary>
+    /// <summary>Remembers a sequence's tentative token, whose logits are known: all that is left to do is MTP's part.</summary>
+    public void Confirm(SequenceCache sequence)
+    {
+        int token = sequence.Tentative;
+        Debug.Assert(token != SequenceCache.None);
+        if (_mtp is not null)
+        {
+            _ahead.Clear();
+            _device.Copy(sequence.LastStreams, _workspace.ShiftedStreams(1));
+            _ahead.Add(sequence, new ReadOnlySpan<int>(in token), sequence.Length - 1, logitCount: 0);
+            RunAhead();
+        }
+        _device.Copy(sequence.TentativeStreams, sequence.LastStreams);
+        sequence.Append(new ReadOnlySpan<int>(in token));
+    }
+
+    /// <summary>MTP's logits of the last <see cref="ForwardAndDraft"/>: of its logit rows, without those of tokens at position 0 and of pairs with a guess.</summary>
     public Tensor DraftLogits => _workspace.DraftLogits(_ahead.LogitRows.Length);
 
     /// <summary>Frees the activations; the weights belong to the caller.</summary>
@@ -112,8 +128,14 @@ public sealed class Transformer : IDisposable
         for (int i = 0; i < batch.Slices.Count; i++)
         {
             BatchSlice slice = batch.Slices[i];
-            _device.Copy(streams.Row(slice.FirstRow + slice.Count - 1), slice.Sequence.LastStreams);
-            slice.Sequence.Append(batch.Tokens.Slice(slice.FirstRow, slice.Count));
+            int end = slice.FirstRow + slice.Kept;
+            _device.Copy(streams.Row(end - 1), slice.Sequence.LastStreams);
+            slice.Sequence.Append(batch.Tokens.Slice(slice.FirstRow, slice.Kept));
+            if (slice.Tentative > 0)
+            {
+                _device.Copy(streams.Row(end), slice.Sequence.TentativeStreams);
+                slice.Sequence.Propose(batch.Tokens[end]);
+            }
         }
     }
 
@@ -125,7 +147,7 @@ public sealed class Transformer : IDisposable
         for (int i = 0; i < batch.Slices.Count; i++)
         {
             BatchSlice slice = batch.Slices[i];
-            int skip = slice.FirstPosition == 0 ? 1 : 0, count = slice.Count - skip, row = _ahead.Rows;
+            int skip = slice.FirstPosition == 0 ? 1 : 0, count = slice.Kept - skip, row = _ahead.Rows;
             if (count == 0)
             {
                 continue;
@@ -135,12 +157,13 @@ public sealed class Transformer : IDisposable
             {
                 _device.Copy(slice.Sequence.LastStreams, shifted.Row(row));
             }
-            if (slice.Count > 1)
+            if (slice.Kept > 1)
             {
-                _device.Copy(streams.Slice(slice.FirstRow, slice.Count - 1), shifted.Slice(row + 1 - skip, slice.Count - 1));
+                _device.Copy(streams.Slice(slice.FirstRow, slice.Kept - 1), shifted.Slice(row + 1 - skip, slice.Kept - 1));
             }
-            _ahead.Add(
-                slice.Sequence, batch.Tokens.Slice(slice.FirstRow + skip, count), slice.FirstPosition + skip - 1, Math.Min(slice.LogitCount, count));
+            // What follows a pair with a guess is drafted when its next token is known.
+            int logits = slice.Tentative > 0 ? 0 : Math.Min(slice.LogitCount, count);
+            _ahead.Add(slice.Sequence, batch.Tokens.Slice(slice.FirstRow + skip, count), slice.FirstPosition + skip - 1, logits);
         }
     }
 

@@ -91,6 +91,14 @@ internal sealed class TinyEngine : IDisposable
         return result;
     }
 
+    /// <summary>The next token and a guess at the one behind it: the logits of both.</summary>
+    public List<int[]> FeedWithGuess(SequenceCache sequence, int token, int guess)
+    {
+        _batch.Clear();
+        _batch.AddWithGuess(sequence, [token, guess]);
+        return Download(Transformer.CanDraft ? Transformer.ForwardAndDraft(_batch) : Transformer.Forward(_batch));
+    }
+
     /// <summary>MTP's opinion of a token that the main model has not seen.</summary>
     public int[] Guess(SequenceCache sequence, int token)
     {

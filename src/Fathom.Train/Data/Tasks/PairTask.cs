@@ -4,7 +4,8 @@ using Fathom.Text;
 namespace Fathom.Train.Data.Tasks;
 
 /// <summary>
-/// Pairs of a key of one to three random tokens and a group of three digits, with up to six other words between them; then the keys in another order, each with its answer; then new pairs,
+/// Pairs of a key of one to three random tokens and a group of three digits, with a link between them that is the same in all pairs of the
+/// sequence, as the words of a sentence are, and up to six other words behind them; then the keys in another order, each with its answer; then new pairs,
 /// until the sequence is full. A tenth to a quarter of its tokens are answers, where prose has one in a hundred. Few pairs at once, which are easy,
 /// are as frequent as many. Immutable; safe from any thread.
 /// </summary>
@@ -13,6 +14,8 @@ public sealed class PairTask
     private const int KeyTokensMax = 3;
     private const int Groups = 1000;
     private const int PairsMin = 2;
+
+    private const int LinkWordsMax = 4;
 
     // An entry holds eight tokens: a pair that is alone in one is easier to find.
     private const int BetweenMax = 6;
@@ -43,8 +46,8 @@ public sealed class PairTask
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 16);
         var random = new SeededRandom(seed, (ulong)TaskKind.Pairs);
         int keyTokens = 1 + random.Next(KeyTokensMax);
-        bool blank = random.Next(2) == 0;
-        int between = random.Next(BetweenMax + 1), each = (2 * (keyTokens + (blank ? 2 : 1))) + between;
+        int[] link = Link(random);
+        int between = random.Next(BetweenMax + 1), each = (2 * (keyTokens + link.Length + 1)) + between;
         int most = Math.Min((length - 1) / each, _words.Length / 2);
         var tokens = new List<int>(length) { _begin };
         var asked = new List<TaskQuery>();
@@ -56,9 +59,9 @@ public sealed class PairTask
             int[][] keys = Keys(random, pairs, keyTokens, used);
             int[] values = [.. keys.Select(_ => random.Pick(_values))], order = [.. Enumerable.Range(0, pairs)];
             int[] others = [.. Enumerable.Range(0, pairs * between).Select(_ => random.Pick(_words))];
-            int[] places = Write(tokens, keys, values, blank, order, others);
+            int[] places = Write(tokens, keys, values, link, order, others);
             random.Shuffle(order.AsSpan());
-            int[] answers = Write(tokens, keys, values, blank, order, []);
+            int[] answers = Write(tokens, keys, values, link, order, []);
             for (int i = 0; i < pairs; i++)
             {
                 int pair = order[i];
@@ -73,6 +76,14 @@ public sealed class PairTask
             tokens.Add(_begin);
         }
         return new TaskSample(TaskKind.Pairs, [.. tokens], mask, asked, [.. used]);
+    }
+
+    // Nothing and a blank are each a quarter; else words, half of the time with a blank behind.
+    private int[] Link(SeededRandom random)
+    {
+        int words = random.Next(2) == 0 ? 0 : 1 + random.Next(LinkWordsMax);
+        bool blank = random.Next(2) == 0;
+        return [.. Enumerable.Range(0, words).Select(_ => random.Pick(_words)), .. blank ? [_blank] : Array.Empty<int>()];
     }
 
     /// <summary>Random keys whose texts have not been used.</summary>
@@ -91,17 +102,14 @@ public sealed class PairTask
     }
 
     /// <summary>Appends pairs, with as many of the other words behind each; returns the places of their values.</summary>
-    private int[] Write(List<int> tokens, int[][] keys, int[] values, bool blank, int[] order, int[] others)
+    private static int[] Write(List<int> tokens, int[][] keys, int[] values, int[] link, int[] order, int[] others)
     {
         var places = new int[order.Length];
         int between = others.Length / order.Length;
         for (int i = 0; i < order.Length; i++)
         {
             tokens.AddRange(keys[order[i]]);
-            if (blank)
-            {
-                tokens.Add(_blank);
-            }
+            tokens.AddRange(link);
             places[i] = tokens.Count;
             tokens.Add(values[order[i]]);
             tokens.AddRange(others.AsSpan(i * between, between));
