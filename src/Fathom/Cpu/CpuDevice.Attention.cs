@@ -82,7 +82,7 @@ public sealed partial class CpuDevice
                 {
                     rows.Load(first, inBlock, decoded, stride);
                 }
-                AddValues(rows, heads, first, inBlock, decoded, scores, scoreStride, sums);
+                Kernels.SparseAttention.AddValues(scores[first..], scoreStride, decoded, stride, inBlock, sums, m * Tile.Width, m, width);
             }
             Write(sums, inverses, Part(outputs, query, count, head * c, heads * c), c);
         }
@@ -91,6 +91,7 @@ public sealed partial class CpuDevice
         private static Span<float> Part(in Tensor x, int query, int count, int first, int length) =>
             x.Slice(query, count).Span<float>().Slice(first, count * length);
 
+        // A row that a query does not see has the weight 0: adding its product changes no bit, and all queries go through the tiles together.
         private static void Weigh(in ContextRows rows, ReadOnlySpan<float> sinks, Span<float> scores, int stride, Span<float> inverses)
         {
             for (int i = 0; i < inverses.Length; i++)
@@ -100,37 +101,10 @@ public sealed partial class CpuDevice
                 Span<float> row = scores.Slice(i * stride, stride);
                 inverses[i] = Kernels.SparseAttention.Weights(
                     row[first..], end - first, row[firstCompressed..], endCompressed - firstCompressed, sinks[i % sinks.Length]);
+                row[..first].Clear();
+                row[end..firstCompressed].Clear();
+                row[endCompressed..].Clear();
             }
-        }
-
-        // Neighbouring queries that see the same rows of the block go through the tiles together.
-        private static void AddValues(
-            in ContextRows rows, int heads, int first, int count, ReadOnlySpan<float> decoded, ReadOnlySpan<float> scores, int scoreStride, Span<float> sums)
-        {
-            int m = scores.Length / scoreStride, n = m / heads, width = sums.Length / m, stride = width + StridePadding;
-            for (int part = 0; part < 2; part++)
-            {
-                for (int i = 0, next; i < n; i = next)
-                {
-                    (int begin, int end) = Within(rows, part, i, first, count);
-                    for (next = i + 1; next < n && Within(rows, part, next, first, count) == (begin, end); next++)
-                    {
-                    }
-                    if (begin < end)
-                    {
-                        Kernels.SparseAttention.AddValues(
-                            scores[((i * heads * scoreStride) + begin)..], scoreStride, decoded[((begin - first) * stride)..], stride, end - begin,
-                            sums[(i * heads * Tile.Width)..], m * Tile.Width, (next - i) * heads, width);
-                    }
-                }
-            }
-        }
-
-        private static (int Begin, int End) Within(in ContextRows rows, int part, int query, int first, int count)
-        {
-            (int begin, int end) = part == 0 ? rows.Window(query) : rows.Compressed(query);
-            begin = Math.Max(begin, first);
-            return (begin, Math.Max(begin, Math.Min(end, first + count)));
         }
 
         private static void Write(ReadOnlySpan<float> sums, ReadOnlySpan<float> inverses, Span<float> outputs, int c)

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Fathom.Formats;
@@ -93,11 +94,9 @@ internal static class CacheRow
         for (int i = 0; i < row.Length; i += RowFormat.Fp4Block)
         {
             int count = Math.Min(RowFormat.Fp4Block, row.Length - i);
+            codes[count..].Clear();
             bytes[scales++] = Fp4E2M1.QuantizeBlock(row.Slice(i, count), codes[..count]);
-            for (int j = 0; j < count; j++)
-            {
-                bytes[(i + j) / 2] |= (byte)(codes[j] << (j % 2 * 4));
-            }
+            Fp4E2M1.Pack(codes[..((count + 1) / 2 * 2)], bytes.Slice(i / 2, (count + 1) / 2));
         }
     }
 
@@ -107,8 +106,15 @@ internal static class CacheRow
         for (int i = 0; i < row.Length; i += RowFormat.Fp4Block)
         {
             float scale = Ue8m0.Decode(bytes[scales++]);
-            int end = Math.Min(i + RowFormat.Fp4Block, row.Length);
-            for (int j = i; j < end; j++)
+            int end = Math.Min(i + RowFormat.Fp4Block, row.Length), j = i;
+            for (; j + 16 <= end; j += 16)
+            {
+                Vector128<byte> pairs = Vector128.CreateScalar(BinaryPrimitives.ReadUInt64LittleEndian(bytes[(j / 2)..])).AsByte();
+                (Vector128<ushort> low, Vector128<ushort> high) = (Vector128.WidenLower(pairs & Vector128.Create((byte)15)), Vector128.WidenLower(pairs >>> 4));
+                Vector128<byte> codes = (low | (high << 8)).AsByte();
+                (Widening.E2M1(codes) * scale).CopyTo(row[j..]);
+            }
+            for (; j < end; j++)
             {
                 row[j] = Fp4E2M1.Decode((bytes[j / 2] >> (j % 2 * 4)) & 15) * scale;
             }

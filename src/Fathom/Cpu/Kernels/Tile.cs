@@ -40,6 +40,10 @@ internal static class Tile
         {
             Six(ref w0, wStride, k, ref Unsafe.Add(ref x0, t * xStride), xStride, ref Unsafe.Add(ref a0, t * Width));
         }
+        for (; t + 4 <= rows; t += 4)
+        {
+            Four(ref w0, wStride, k, ref Unsafe.Add(ref x0, t * xStride), xStride, ref Unsafe.Add(ref a0, t * Width));
+        }
         for (; t + 2 <= rows; t += 2)
         {
             Two(ref w0, wStride, k, ref Unsafe.Add(ref x0, t * xStride), xStride, ref Unsafe.Add(ref a0, t * Width));
@@ -112,6 +116,37 @@ internal static class Tile
         Store(ref acc, 96, a3, b3);
         Store(ref acc, 128, a4, b4);
         Store(ref acc, 160, a5, b5);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Four(ref float w, int wStride, int k, ref float x, int xStride, ref float acc)
+    {
+        ref float x1 = ref Unsafe.Add(ref x, xStride);
+        ref float x2 = ref Unsafe.Add(ref x1, xStride);
+        ref float x3 = ref Unsafe.Add(ref x2, xStride);
+        Vector512<float> a0 = Load(ref acc, 0), b0 = Load(ref acc, 16), a1 = Load(ref acc, 32), b1 = Load(ref acc, 48);
+        Vector512<float> a2 = Load(ref acc, 64), b2 = Load(ref acc, 80), a3 = Load(ref acc, 96), b3 = Load(ref acc, 112);
+        for (nint i = 0; i < k; i++)
+        {
+            Vector512<float> wa = Load(ref w, 0), wb = Load(ref w, 16);
+            w = ref Unsafe.Add(ref w, wStride);
+            Vector512<float> v = Vector512.Create(Unsafe.Add(ref x, i));
+            a0 = Fma(v, wa, a0);
+            b0 = Fma(v, wb, b0);
+            v = Vector512.Create(Unsafe.Add(ref x1, i));
+            a1 = Fma(v, wa, a1);
+            b1 = Fma(v, wb, b1);
+            v = Vector512.Create(Unsafe.Add(ref x2, i));
+            a2 = Fma(v, wa, a2);
+            b2 = Fma(v, wb, b2);
+            v = Vector512.Create(Unsafe.Add(ref x3, i));
+            a3 = Fma(v, wa, a3);
+            b3 = Fma(v, wb, b3);
+        }
+        Store(ref acc, 0, a0, b0);
+        Store(ref acc, 32, a1, b1);
+        Store(ref acc, 64, a2, b2);
+        Store(ref acc, 96, a3, b3);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

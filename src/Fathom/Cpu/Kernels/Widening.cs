@@ -14,6 +14,14 @@ internal static class Widening
         return SmallFloat((c & Vector512.Create(0x7F)) << 20, (c & Vector512.Create(0x80)) << 24, bias: 7);
     }
 
+    /// <summary>Sixteen codes of e2m1, a byte each.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> E2M1(Vector128<byte> codes)
+    {
+        Vector512<int> c = Ints(codes);
+        return SmallFloat((c & Vector512.Create(7)) << 22, (c & Vector512.Create(8)) << 28, bias: 1);
+    }
+
     /// <summary>Eight codes of e4m3, one in the low byte of each integer. NaN codes must not occur.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> E4M3(Vector256<int> codes) =>
