@@ -7,7 +7,8 @@ public sealed record WeightedSource(ISampleSource Source, double Weight, int Min
 
 /// <summary>A part of the curriculum.</summary>
 /// <param name="Steps">how many steps it lasts; the last stage lasts on</param> <param name="Length">rows of a sample</param>
-public sealed record LengthStage(long Steps, int Length);
+/// <param name="Sources">what takes the sources' places meanwhile, each going on where the other is; null for the sampler's own</param>
+public sealed record LengthStage(long Steps, int Length, IReadOnlyList<WeightedSource>? Sources = null);
 
 /// <summary>Where a sampler stands; with the same sources and settings it continues from here exactly.</summary>
 /// <param name="Step">batches drawn</param> <param name="Draws">draws from any source</param> <param name="Drawn">rows drawn from each source</param>
@@ -44,13 +45,16 @@ public sealed class BatchSampler
             throw new ArgumentException($"The state knows {_drawn.Length} sources, found {_sources.Length}. Is it another run's?", nameof(state));
         if (_stages.Length == 0)
             throw new ArgumentException("The curriculum has no stage; expected at least one length.", nameof(stages));
-        if (Array.Find(_sources, source => !(source.Weight > 0)) is WeightedSource unweighted)
-            throw new ArgumentException($"{unweighted.Source.Name}: expected a weight above 0, found {unweighted.Weight}.", nameof(sources));
         foreach (LengthStage stage in _stages)
         {
+            IReadOnlyList<WeightedSource> drawn = stage.Sources ?? _sources;
+            if (drawn.Count != _sources.Length)
+                throw new ArgumentException($"A stage has {drawn.Count} sources, expected the {_sources.Length} of the others.", nameof(stages));
+            if (drawn.FirstOrDefault(source => !(source.Weight > 0)) is WeightedSource unweighted)
+                throw new ArgumentException($"{unweighted.Source.Name}: expected a weight above 0, found {unweighted.Weight}.", nameof(sources));
             if (stage.Length < 2 || batchRows % stage.Length != 0)
                 throw new ArgumentException($"A batch of {batchRows} rows does not hold whole samples of {stage.Length}.", nameof(stages));
-            if (!_sources.Any(source => source.MinLength <= stage.Length))
+            if (!drawn.Any(source => source.MinLength <= stage.Length))
                 throw new ArgumentException($"No source has samples of {stage.Length} rows.", nameof(stages));
         }
     }
@@ -59,19 +63,18 @@ public sealed class BatchSampler
     public SamplerState State => new(_step, _draws, [.. _drawn]);
 
     /// <summary>Rows of the next batch's samples.</summary>
-    public int Length
+    public int Length => _stages[Stage].Length;
+
+    /// <summary>The next batch's stage.</summary>
+    public int Stage
     {
         get
         {
-            long step = _step;
-            foreach (LengthStage stage in _stages.AsSpan(0, _stages.Length - 1))
-            {
-                if (step < stage.Steps)
-                    return stage.Length;
-                step -= stage.Steps;
-            }
+            int stage = 0;
+            for (long step = _step; stage < _stages.Length - 1 && step >= _stages[stage].Steps; stage++)
+                step -= _stages[stage].Steps;
 
-            return _stages[^1].Length;
+            return stage;
         }
     }
 
@@ -80,11 +83,12 @@ public sealed class BatchSampler
     {
         var batch = new List<TrainingSample>();
         int length = Length;
+        IReadOnlyList<WeightedSource> sources = _stages[Stage].Sources ?? _sources;
         for (int rows = 0; rows < _batchRows; rows += length)
         {
-            int source = NextSource(length);
+            int source = NextSource(sources, length);
             ulong seed = SeededRandom.Mix(unchecked(_seed + (ulong)source));
-            batch.AddRange(_sources[source].Source.Draw(seed, _drawn[source], length));
+            batch.AddRange(sources[source].Source.Draw(seed, _drawn[source], length));
             _drawn[source] += length;
         }
 
@@ -93,21 +97,21 @@ public sealed class BatchSampler
     }
 
     /// <summary>Multiples of the golden ratio fill the unit interval evenly from anywhere, so every stretch of draws has the shares.</summary>
-    private int NextSource(int length)
+    private int NextSource(IReadOnlyList<WeightedSource> sources, int length)
     {
         const ulong GoldenRatio = 0x9E3779B97F4A7C15;
         double total = 0;
-        foreach (WeightedSource source in _sources)
+        foreach (WeightedSource source in sources)
             total += source.MinLength <= length ? source.Weight : 0;
 
         double place = unchecked(SeededRandom.Mix(_seed) + (ulong)_draws++ * GoldenRatio) * Math.ScaleB(total, -64);
         int last = -1;
-        for (int i = 0; i < _sources.Length; i++)
+        for (int i = 0; i < sources.Count; i++)
         {
-            if (_sources[i].MinLength > length)
+            if (sources[i].MinLength > length)
                 continue;
             last = i;
-            place -= _sources[i].Weight;
+            place -= sources[i].Weight;
             if (place < 0)
                 break;
         }

@@ -6,7 +6,8 @@ namespace Fathom.Train.Runs;
 /// <summary>A stage of the length curriculum.</summary>
 /// <param name="Steps">how many steps</param>
 /// <param name="Length">tokens of a sample</param>
-public sealed record StageConfig(long Steps, int Length);
+/// <param name="Tasks">this stage's tasks; null for the run's</param>
+public sealed record StageConfig(long Steps, int Length, TasksConfig? Tasks = null);
 
 /// <summary>Share and kinds of the synthetic tasks.</summary>
 /// <param name="Weight">share of the rows; 1 trains on nothing else</param>
@@ -142,8 +143,11 @@ public sealed record RunConfig
         Require(PositionReach >= 0, "positionReach", "at least 0", PositionReach);
         Require(MtpFrom >= 0, "mtpFrom", "at least 0", MtpFrom);
         Require(QuantizeFrom is null or >= 0, "quantizeFrom", "at least 0, or null", QuantizeFrom ?? 0);
-        Require(Tasks is null || Tasks.Weight is > 0 and <= 1, "tasks.weight", "above 0 and at most 1", Tasks?.Weight ?? 0);
-        Require(Tasks?.LossShare is null or (> 0 and < 1), "tasks.lossShare", "between 0 and 1", Tasks?.LossShare ?? 0);
+        foreach (TasksConfig? tasks in Stages.Select(stage => stage.Tasks).Append(Tasks))
+        {
+            Require(tasks is null || tasks.Weight is > 0 and <= 1, "tasks.weight", "above 0 and at most 1", tasks?.Weight ?? 0);
+            Require(tasks?.LossShare is null or (> 0 and < 1), "tasks.lossShare", "between 0 and 1", tasks?.LossShare ?? 0);
+        }
         return this;
     }
 }

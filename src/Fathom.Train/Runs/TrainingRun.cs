@@ -77,12 +77,11 @@ public sealed class TrainingRun : IDisposable
         Trainer? trainer = null;
         try
         {
-            List<WeightedSource> sources = Sources(config, data, tokenizer, model);
+            BatchSampler Draws(SamplerState? place) => Sampler(config, tasks => Sources(tasks, data, tokenizer, model), place);
             trainer = folder.HasState
                 ? Trainer.Resume(folder.StatePath, model, options)
-                : Trainer.Begin(model, options, Frequencies(Sampler(config, sources, null), model.VocabularySize));
-            SamplerState? place = folder.HasState ? folder.Place(trainer.Steps) : null;
-            return new TrainingRun(config, folder, trainer, Sampler(config, sources, place), heldOut);
+                : Trainer.Begin(model, options, Frequencies(Draws(null), model.VocabularySize));
+            return new TrainingRun(config, folder, trainer, Draws(folder.HasState ? folder.Place(trainer.Steps) : null), heldOut);
         }
         catch (Exception problem)
         {
@@ -106,7 +105,8 @@ public sealed class TrainingRun : IDisposable
         long begin = Stopwatch.GetTimestamp(), saved = begin;
         while (!IsComplete && !cancellation.IsCancellationRequested && Stopwatch.GetElapsedTime(begin) < time)
         {
-            StepStatistics statistics = _trainer.Step(Pack(_sampler.Next()));
+            TasksConfig? tasks = _config.Stages[_sampler.Stage].Tasks ?? _config.Tasks;
+            StepStatistics statistics = _trainer.Step(Pack(_sampler.Next(), tasks?.LossShare));
             bool evaluates = _trainer.Steps % _config.EvaluateEvery == 0 || IsComplete;
             double? heldOut = evaluates ? _heldOut.BitsPerByte(_trainer) : null;
             _log.Add(statistics, heldOut);
@@ -177,9 +177,9 @@ public sealed class TrainingRun : IDisposable
         Directory.Move(aside, _folder.ModelPath);
     }
 
-    private PackedBatch Pack(IReadOnlyList<TrainingSample> samples)
+    private PackedBatch Pack(IReadOnlyList<TrainingSample> samples, double? taskShare)
     {
-        var batch = new PackedBatch { TaskShare = _config.Tasks?.LossShare };
+        var batch = new PackedBatch { TaskShare = taskShare };
         var random = new SeededRandom((ulong)_config.Seed, (ulong)_trainer.Steps);
         foreach (TrainingSample sample in samples)
         {
@@ -226,15 +226,15 @@ public sealed class TrainingRun : IDisposable
         Threads = threads,
     };
 
-    private static List<WeightedSource> Sources(RunConfig config, TokenDataset data, Tokenizer tokenizer, ModelConfig model)
+    private static List<WeightedSource> Sources(TasksConfig? mixed, TokenDataset data, Tokenizer tokenizer, ModelConfig model)
     {
-        double prose = 1 - (config.Tasks?.Weight ?? 0);
+        double prose = 1 - (mixed?.Weight ?? 0);
         var sources = new List<WeightedSource>();
         if (prose > 0)
         {
             sources.Add(new WeightedSource(new TextSource("prose", data, model.BosToken), prose));
         }
-        if (config.Tasks is { } tasks)
+        if (mixed is { } tasks)
         {
             var kinds = tasks.Kinds.Select(name => Enum.TryParse(name, ignoreCase: true, out TaskKind kind)
                 ? kind
@@ -266,8 +266,10 @@ public sealed class TrainingRun : IDisposable
         return documents.Length > 0 ? documents : throw new RunException($"{path}: expected a text to train on, found an empty file. Take it out of texts, or fill it.");
     }
 
-    private static BatchSampler Sampler(RunConfig config, List<WeightedSource> sources, SamplerState? place) => new(
-        sources, [.. config.Stages.Select(stage => new LengthStage(stage.Steps, stage.Length))], config.BatchTokens, (ulong)config.Seed, place);
+    private static BatchSampler Sampler(RunConfig config, Func<TasksConfig?, List<WeightedSource>> sources, SamplerState? place) => new(
+        sources(config.Tasks),
+        [.. config.Stages.Select(stage => new LengthStage(stage.Steps, stage.Length, stage.Tasks is { } tasks ? sources(tasks) : null))],
+        config.BatchTokens, (ulong)config.Seed, place);
 
     // How often tokens occur in what the run will read, tasks among it, from its first batches.
     private static long[] Frequencies(BatchSampler sampler, int vocabularySize)

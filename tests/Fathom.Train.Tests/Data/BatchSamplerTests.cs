@@ -49,6 +49,27 @@ public class BatchSamplerTests
     }
 
     [Fact]
+    public void A_stage_has_sources_of_its_own_which_go_on_in_the_others_places()
+    {
+        BatchSampler Sampler(SamplerState? state = null) => new(
+            [new(Source("a"), 3), new(Source("b"), 1)], [new(4, 64), new(4, 64, [new(Source("c"), 1), new(Source("d"), 1)]), new(0, 64)], 1024, 7, state);
+        BatchSampler sampler = Sampler(), plain = new([new(Source("a"), 3), new(Source("b"), 1)], [new(0, 64)], 1024, 7);
+        for (int step = 0; step < 12; step++)
+        {
+            bool own = step is >= 4 and < 8;
+            Assert.Equal(step / 4, sampler.Stage);
+            IReadOnlyList<TrainingSample> batch = sampler.Next();
+            Assert.All(batch, sample => Assert.Contains(sample.Source, own ? "cd" : "ab", StringComparison.Ordinal));
+            if (step < 4)
+            {
+                Assert.Equal(Text(plain.Next()), Text(batch));
+            }
+            sampler = Sampler(sampler.State);
+        }
+        Assert.Throws<ArgumentException>(() => new BatchSampler([new(Source("a"), 1)], [new(0, 64, [new(Source("c"), 1), new(Source("d"), 1)])], 1024, 7));
+    }
+
+    [Fact]
     public void A_pass_sees_every_token_about_once()
     {
         TokenDataset dataset = LearntTokenizer.Prose;

@@ -4,8 +4,8 @@ using Fathom.Text;
 namespace Fathom.Train.Data.Tasks;
 
 /// <summary>
-/// Pairs of a key of one to three random tokens and a group of three digits, with a link between them that is the same in all pairs of the
-/// sequence, as the words of a sentence are, and up to six other words behind them; then the keys in another order, each with its answer; then new pairs,
+/// Pairs of a key of one to three random tokens and a group of three digits, with a link of common words between them that is the same in all pairs of
+/// the sequence, as in sentences of one wording, and up to six other words behind them; then the keys in another order, each with its answer; then new pairs,
 /// until the sequence is full. A tenth to a quarter of its tokens are answers, where prose has one in a hundred. Few pairs at once, which are easy,
 /// are as frequent as many. Immutable; safe from any thread.
 /// </summary>
@@ -25,6 +25,14 @@ public sealed class PairTask
     private readonly int _blank;
     private readonly int[] _words;
     private readonly int[] _values;
+    private readonly int[] _links;
+
+    // What stands between a key and a value in sentences. A word that may be a key could not be told from one.
+    private static readonly string[] s_links =
+    [
+        " is", " was", " are", " were", " has", " had", " have", " be", " the", " of", " to", " with", " by", " for", " in", " and", " that", " as",
+        " number", " there", " at", " on", " from", " they", " he", " it", ":", ",", "=", "-", "/",
+    ];
 
     /// <param name="tokenizer">with BOS, the blank and all groups of three digits</param>
     /// <exception cref="ArgumentException">The tokenizer lacks one of them.</exception>
@@ -36,7 +44,12 @@ public sealed class PairTask
         _blank = Id(" ");
         _values = [.. Enumerable.Range(0, Groups).Select(value => Id(value.ToString("D3", System.Globalization.CultureInfo.InvariantCulture)))];
         // Keys are blanks and letters only: every kind of task has values of digits, and a cut through a letter's bytes is no text.
-        _words = [.. Enumerable.Range(0, tokenizer.VocabularySize).Where(id => !tokenizer.IsAdded(id) && tokenizer.TokenBytes(id) is [_, ..] bytes && IsWord(bytes))];
+        _links = [.. s_links.Select(text => tokenizer.TryGetId(text, out int id) ? id : -1).Where(id => id >= 0)];
+        _words =
+        [
+            .. Enumerable.Range(0, tokenizer.VocabularySize)
+                .Where(id => !tokenizer.IsAdded(id) && !_links.Contains(id) && tokenizer.TokenBytes(id) is [_, ..] bytes && IsWord(bytes)),
+        ];
     }
 
     /// <summary>A sequence of exactly <paramref name="length"/> tokens, without prose; BOS tokens fill what no pair fits into.</summary>
@@ -81,9 +94,9 @@ public sealed class PairTask
     // Nothing and a blank are each a quarter; else words, half of the time with a blank behind.
     private int[] Link(SeededRandom random)
     {
-        int words = random.Next(2) == 0 ? 0 : 1 + random.Next(LinkWordsMax);
+        int words = _links.Length == 0 || random.Next(2) == 0 ? 0 : 1 + random.Next(LinkWordsMax);
         bool blank = random.Next(2) == 0;
-        return [.. Enumerable.Range(0, words).Select(_ => random.Pick(_words)), .. blank ? [_blank] : Array.Empty<int>()];
+        return [.. Enumerable.Range(0, words).Select(_ => random.Pick(_links)), .. blank ? [_blank] : Array.Empty<int>()];
     }
 
     /// <summary>Random keys whose texts have not been used.</summary>
