@@ -77,11 +77,29 @@ public sealed class Trainer : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         var trainer = new Trainer(config, options);
         InitialWeights.Fill(trainer._parameters, options.Seed, options.InitialDeviation, tokenFrequencies);
-        for (int i = 0; i < trainer._average.Length; i++)
-        {
-            trainer._parameters.Numbers[i].Value.CopyTo(trainer._average[i]);
-        }
+        trainer.BeginAverage();
         return trainer;
+    }
+
+    /// <summary>A new run from a finished model's weights: no momentum, no step done.</summary>
+    /// <param name="folder">the model, in any format the engine reads</param> <param name="config">its shape</param> <param name="options">how it is trained</param>
+    /// <exception cref="Checkpoints.CheckpointException">the weights cannot be read, or have another shape</exception>
+    public static Trainer BeginFrom(string folder, ModelConfig config, TrainerOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        ArgumentNullException.ThrowIfNull(options);
+        var trainer = new Trainer(config, options);
+        try
+        {
+            ModelFolder.Load(trainer._parameters, folder, quantized: true);
+            trainer.BeginAverage();
+            return trainer;
+        }
+        catch
+        {
+            trainer.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Goes on where <see cref="SaveState"/> left off, bit for bit.</summary>
@@ -268,6 +286,14 @@ public sealed class Trainer : IDisposable
 
     private static double[] Shares(int[][] loads) => loads.Length == 0 ? []
         : [.. Enumerable.Range(0, loads[0].Length).Select(e => loads.Sum(load => (double)load[e]) / loads.Sum(load => load.Sum()))];
+
+    private void BeginAverage()
+    {
+        for (int i = 0; i < _average.Length; i++)
+        {
+            _parameters.Numbers[i].Value.CopyTo(_average[i]);
+        }
+    }
 
     private IReadOnlyList<Memory<float>> State() => [.. _muon.State, .. _adam.State, .. _average];
 }

@@ -83,7 +83,9 @@ public sealed class IndexerTuning : IDisposable
             throw new RunException($"{text}: expected prose to hide facts in, found an empty file.");
         }
         (TuningTexts, TuningTexts) texts = Texts(documents, tokenizer, text);
-        var tuning = new IndexerTuning(config, ModelFolder.Load(config, model), model, output, texts, device, options);
+        var parameters = new Parameters(config);
+        ModelFolder.Load(parameters, model, quantized: false);
+        var tuning = new IndexerTuning(config, parameters, model, output, texts, device, options);
         try
         {
             tuning.Save();

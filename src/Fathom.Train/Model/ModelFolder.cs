@@ -1,49 +1,57 @@
 using System.Runtime.InteropServices;
 using Fathom.Checkpoints;
 using Fathom.Model;
+using Fathom.Quantization;
 using Fathom.Tensors;
+using Fathom.Train.Autograd;
 
 namespace Fathom.Train.Model;
 
 /// <summary>Writes and reads the weights as a checkpoint that the engine loads: all numbers in singles, under the official names.</summary>
 internal static class ModelFolder
 {
-    /// <summary>Reads every weight. BF16 is widened, which is exact.</summary>
-    /// <param name="config">of the folder</param> <param name="folder">a model folder in singles or BF16</param>
-    /// <exception cref="CheckpointException">a tensor is missing, quantised, or none of the config's</exception>
-    public static Parameters Load(ModelConfig config, string folder)
+    /// <summary>Reads every weight, widened or decoded to singles, which is exact.</summary>
+    /// <param name="p">filled</param> <param name="folder">a model folder of the same shape</param> <param name="quantized">whether FP8 and FP4 are taken</param>
+    /// <exception cref="CheckpointException">a tensor is missing, quantised where that is not taken, or none of the config's</exception>
+    public static void Load(Parameters p, string folder, bool quantized)
     {
         using Checkpoint checkpoint = Checkpoint.Open(folder);
-        CheckpointReader reader = CheckpointReader.Open(checkpoint, config);
+        CheckpointReader reader = CheckpointReader.Open(checkpoint, p.Config);
         if (reader.UnknownNames.Count > 0)
         {
             throw new CheckpointException(
                 $"{folder}: expected only tensors that config.json accounts for, found {reader.UnknownNames.Count} more, the first {reader.UnknownNames[0]}.");
         }
-        var p = new Parameters(config);
         foreach (ExpectedWeight weight in p.Expected)
         {
-            Tensor values = reader.Read(weight).Values;
-            switch (values.Type)
+            StoredWeight stored = reader.Read(weight);
+            if (!quantized && !stored.Scales.IsNone)
             {
-                case DType.I64:
-                    Array.ConvertAll(values.Span<long>().ToArray(), id => (int)id).CopyTo(p.Table(weight.Key.Layer), 0);
-                    break;
-                case DType.I32:
-                    values.Span<int>().CopyTo(p.Table(weight.Key.Layer));
-                    break;
-                case DType.F32:
-                    values.Span<float>().CopyTo(p[weight.Key.Part, weight.Key.Layer, weight.Key.Expert].Value.Span);
-                    break;
-                case DType.Bf16:
-                    Array.ConvertAll(values.Span<ushort>().ToArray(), bits => BitConverter.Int32BitsToSingle(bits << 16))
-                        .CopyTo(p[weight.Key.Part, weight.Key.Layer, weight.Key.Expert].Value);
-                    break;
-                default:
-                    throw new CheckpointException($"{weight.Name}: expected F32 or BF16, found {values.Type} in {folder}. Quantised weights cannot be trained.");
+                throw new CheckpointException(
+                    $"{weight.Name}: expected F32 or BF16, found {stored.Values.Type} in {folder}. Convert it first: fathom quantize IN OUT --format f32.");
+            }
+            if (weight.Role == WeightRole.Ids)
+            {
+                ReadIds(stored.Values, p.Table(weight.Key.Layer));
+                continue;
+            }
+            Parameter parameter = p[weight.Key.Part, weight.Key.Layer, weight.Key.Expert];
+            for (int first = 0; first < weight.Rows; first += WeightRows.Most)
+            {
+                int count = Math.Min(WeightRows.Most, weight.Rows - first);
+                WeightRows.Read(stored, first, count, weight.Columns, parameter.Value.Span.Slice(first * weight.Columns, count * weight.Columns));
             }
         }
-        return p;
+    }
+
+    private static void ReadIds(in Tensor ids, int[] table)
+    {
+        if (ids.Type == DType.I32)
+        {
+            ids.Span<int>().CopyTo(table);
+            return;
+        }
+        Array.ConvertAll(ids.Span<long>().ToArray(), id => (int)id).CopyTo(table, 0);
     }
 
     /// <param name="p">which weights</param> <param name="folder">where to</param>

@@ -22,6 +22,9 @@ public sealed record RunConfig
     /// <summary>The model's config.json, in any spelling the engine reads.</summary>
     public required string Model { get; init; }
 
+    /// <summary>A finished model's folder to begin with its weights, FP8 and FP4 among them; null for new ones.</summary>
+    public string? StartFrom { get; init; }
+
     /// <summary>Folder with tokenizer.json and tokenizer_config.json.</summary>
     public required string Tokenizer { get; init; }
 
@@ -112,6 +115,7 @@ public sealed record RunConfig
             return config.Check(path) with
             {
                 Model = Path.Combine(folder, config.Model),
+                StartFrom = config.StartFrom is null ? null : Path.Combine(folder, config.StartFrom),
                 Tokenizer = Path.Combine(folder, config.Tokenizer),
                 Texts = [.. config.Texts.Select(text => Path.Combine(folder, text))],
                 HeldOut = Path.Combine(folder, config.HeldOut),

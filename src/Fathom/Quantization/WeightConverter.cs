@@ -88,7 +88,7 @@ internal sealed class WeightConverter(CheckpointWriter writer)
                 Span<float> before = _before.AsSpan(row * columns, count * columns), after = _after.AsSpan(row * columns, count * columns);
                 Span<byte> values = _values.AsSpan(WeightRows.ValueBytes(type, row, columns), WeightRows.ValueBytes(type, count, columns));
                 Span<byte> own = scales.AsSpan(((firstRow / WeightRows.Most) + block) * scalesOfBlock, WeightRows.ScaleCount(type, count, columns));
-                Read(source, firstRow + row, count, columns, before);
+                WeightRows.Read(source, firstRow + row, count, columns, before);
                 WeightRows.Encode(before, columns, type, values, own);
                 WeightRows.Decode(values, own, columns, type, after);
                 errors[block] = RoundingError.Between(before, after);
@@ -112,19 +112,6 @@ internal sealed class WeightConverter(CheckpointWriter writer)
     {
         (int rows, int columns) = weight.ScaleShape(type);
         return rows * columns;
-    }
-
-    private static void Read(StoredWeight source, int first, int count, int columns, Span<float> rows)
-    {
-        DType type = source.Values.Type;
-        Tensor scales = type switch
-        {
-            DType.Fp8E4M3 => source.Scales.Row(first / ExpectedWeight.Fp8Block),
-            DType.Fp4E2M1Pair => source.Scales.Slice(first, count),
-            _ => default,
-        };
-        WeightRows.Decode(
-            source.Values.Slice(first, count).Span<byte>(), scales.IsNone ? default : scales.Span<byte>(), columns, type, rows);
     }
 
     private void Reserve(int floats, int bytes)

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Fathom.Checkpoints;
 using Fathom.Formats;
 using Fathom.Model;
 using Fathom.Tensors;
@@ -53,6 +54,21 @@ internal static partial class WeightRows
                 MemoryMarshal.AsBytes(x).CopyTo(values);
                 break;
         }
+    }
+
+    /// <summary>The exact values of some rows of a weight in a checkpoint.</summary>
+    /// <param name="source">F32, BF16, FP8 or FP4</param> <param name="first">a multiple of 128</param> <param name="count">at most 128</param>
+    /// <param name="columns">of a row</param> <param name="x">(count, columns); overwritten</param>
+    public static void Read(in StoredWeight source, int first, int count, int columns, Span<float> x)
+    {
+        DType type = source.Values.Type;
+        Tensor scales = type switch
+        {
+            DType.Fp8E4M3 => source.Scales.Row(first / ExpectedWeight.Fp8Block),
+            DType.Fp4E2M1Pair => source.Scales.Slice(first, count),
+            _ => default,
+        };
+        Decode(source.Values.Slice(first, count).Span<byte>(), scales.IsNone ? default : scales.Span<byte>(), columns, type, x);
     }
 
     /// <summary>The exact values.</summary>

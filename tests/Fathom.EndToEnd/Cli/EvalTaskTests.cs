@@ -18,11 +18,11 @@ public class EvalTaskTests
             Assert.Equal((0, ""), (eval.ExitCode, eval.Error));
             using JsonDocument json = JsonDocument.Parse(eval.Output);
             JsonElement root = json.RootElement;
-            Assert.InRange(root.GetProperty("accuracy").GetDouble(), 0, 0.2);
+            Assert.InRange(root.GetProperty("accuracy").GetDouble(), 0.4, 1);           // what stands in the text is found
             Assert.InRange(root.GetProperty("n").GetInt32(), 10, 56);
             Assert.Equal(10, root.GetProperty("byDepth").GetArrayLength());
             Assert.Equal(root.GetProperty("n").GetInt32(), root.GetProperty("byDistance").EnumerateArray().Sum(bucket => bucket.GetProperty("n").GetInt32()));
-            Assert.InRange(root.GetProperty("confidence").GetProperty("high").GetDouble(), 0.001, 0.6);
+            Assert.InRange(root.GetProperty("confidence").GetProperty("high").GetDouble(), root.GetProperty("accuracy").GetDouble(), 1);
             Assert.Equal([512, 1024], root.GetProperty("contexts").EnumerateArray().Select(context => context.GetProperty("context").GetInt32()));
             Assert.Equal("svg", XElement.Load(picture).Name.LocalName);
         }

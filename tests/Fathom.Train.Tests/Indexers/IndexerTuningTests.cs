@@ -39,7 +39,9 @@ public class IndexerTuningTests
         Assert.True(after.Recall > before.Recall + 0.05 && after.RecallOfFew > before.RecallOfFew + 0.05 && after.Divergence < before.Divergence, $"before {before}, after {after}");
         Assert.True(after.Recall <= after.Attainable, $"{after}");
 
-        Parameters old = ModelFolder.Load(config, folder.Root), tuned = ModelFolder.Load(config, output);
+        Parameters old = new(config), tuned = new(config);
+        ModelFolder.Load(old, folder.Root, quantized: false);
+        ModelFolder.Load(tuned, output, quantized: false);
         foreach ((Parameter was, Parameter now) in old.Numbers.Zip(tuned.Numbers))
         {
             Assert.True(was.Value.Span.SequenceEqual(now.Value.Span) != was.OfIndexer, was.Name);

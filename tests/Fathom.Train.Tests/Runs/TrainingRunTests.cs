@@ -62,6 +62,19 @@ public class TrainingRunTests
     }
 
     [Fact]
+    public void A_run_from_a_finished_model_begins_with_its_weights()
+    {
+        using var folder = new TempFolder();
+        RunConfig config = RunConfig.Read(Write(folder, "run.json"));
+        byte[] first = Train(config, folder.Path("first"), long.MaxValue);
+        // A rate that moves no digit.
+        RunConfig still = config with { StartFrom = folder.Path("first", "model"), PeakRate = 1e-30f, RouterBiasSpeed = 0, Steps = 1, Seed = 9 };
+        Assert.Equal(first, Train(still, folder.Path("still"), long.MaxValue));
+        Assert.NotEqual(first, Train(config with { StartFrom = still.StartFrom }, folder.Path("second"), long.MaxValue));
+        Assert.Throws<CheckpointException>(() => Train(config with { StartFrom = TestFiles.Path("models", "seed") }, folder.Path("other"), 1));
+    }
+
+    [Fact]
     public void The_estimate_of_memory_is_near_what_a_step_takes()
     {
         const int samples = 4, length = 1024;
