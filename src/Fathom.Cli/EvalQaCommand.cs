@@ -28,7 +28,7 @@ internal sealed class EvalQaCommand
         var command = new CommandWithExample(
             "qa",
             "Questions about contracts in the chat format, each apart; the answer is a quotation. Greedy, both free and held to the words of the "
-            + "text. exactMatch: the answer letter by letter, without blanks around it; quoted: what was said stands in the text.",
+            + "text. exactMatch: the answer letter by letter, without blanks around it, apart for texts of one contract and of several; quoted: what was said stands in the text.",
             "fathom eval qa --context 4096 --samples 8 --seed 1")
         {
             own._context, own._constrained, own._freeOnly,
@@ -68,10 +68,15 @@ internal sealed class EvalQaCommand
     {
         foreach ((string name, IReadOnlyList<QuotedAnswer> answers) in results)
         {
-            Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-11}  exact match {ProportionText.Of(Exact(answers))}"));
-            Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-11}  quoted      {ProportionText.Of(Quoted(answers))}"));
+            Print(name, "exact match", Exact(answers));
+            Print(name, "  one contract", Exact(One(answers)));
+            Print(name, "  several", Exact(Several(answers)));
+            Print(name, "quoted", Quoted(answers));
         }
     }
+
+    private static void Print(string name, string figure, Proportion proportion) =>
+        Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-11}  {figure,-14}  {ProportionText.Of(proportion)}"));
 
     // The figures of free answers stand first where there are any: they are the model's own.
     private void Write(Utf8JsonWriter json, List<(string Name, IReadOnlyList<QuotedAnswer> Answers)> results, ParseResult parsed)
@@ -87,6 +92,8 @@ internal sealed class EvalQaCommand
             json.WriteStartObject(name);
             json.WriteNumber("n", answers.Count);
             Write(json, "exactMatch", Exact(answers));
+            Write(json, "exactMatchOneContract", Exact(One(answers)));
+            Write(json, "exactMatchSeveral", Exact(Several(answers)));
             Write(json, "quoted", Quoted(answers));
             json.WriteEndObject();
         }
@@ -99,6 +106,10 @@ internal sealed class EvalQaCommand
         ProportionText.WriteConfidence(json, proportion);
         json.WriteEndObject();
     }
+
+    private static QuotedAnswer[] One(IReadOnlyList<QuotedAnswer> answers) => [.. answers.Where(answer => answer.Contracts == 1)];
+
+    private static QuotedAnswer[] Several(IReadOnlyList<QuotedAnswer> answers) => [.. answers.Where(answer => answer.Contracts > 1)];
 
     private static Proportion Exact(IReadOnlyList<QuotedAnswer> answers) => Proportion.Of(answers, answer => answer.IsExact);
 

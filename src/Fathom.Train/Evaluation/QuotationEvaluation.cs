@@ -7,9 +7,9 @@ using Fathom.Train.Data.Tasks;
 namespace Fathom.Train.Evaluation;
 
 /// <summary>What a model said when it was asked about a contract.</summary>
-/// <param name="Sample">seed of the text</param> <param name="Key">what was asked for</param> <param name="Expected">the answer</param>
+/// <param name="Sample">seed of the text</param> <param name="Contracts">in the text</param> <param name="Key">what was asked for</param> <param name="Expected">the answer</param>
 /// <param name="Given">the model's, without blanks around it</param> <param name="IsQuoted">whether it stands in the text as it is</param>
-public sealed record QuotedAnswer(ulong Sample, string Key, string Expected, string Given, bool IsQuoted)
+public sealed record QuotedAnswer(ulong Sample, int Contracts, string Key, string Expected, string Given, bool IsQuoted)
 {
     /// <summary>Whether it is the answer, letter by letter.</summary>
     public bool IsExact => Given == Expected;
@@ -70,8 +70,8 @@ public sealed class QuotationEvaluation
                 using Generator fork = past.Fork();
                 fork.Read(question.Prompt.AsSpan(shared), progress: null, cancellation);
                 string given = Answer(fork, quotation, cancellation);
-                answers.Add(new QuotedAnswer(
-                    sample, question.Key, question.Answer, given, given.Length > 0 && reading.Source.Contains(given, StringComparison.Ordinal)));
+                bool isQuoted = given.Length > 0 && reading.Source.Contains(given, StringComparison.Ordinal);
+                answers.Add(new QuotedAnswer(sample, reading.Contracts, question.Key, question.Answer, given, isQuoted));
             }
         }
 

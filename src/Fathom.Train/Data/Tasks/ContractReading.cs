@@ -6,8 +6,9 @@ namespace Fathom.Train.Data.Tasks;
 public sealed record ContractQuestion(string Key, int[] Prompt, string Answer);
 
 /// <summary>Contracts behind prose, and questions about them.</summary>
-/// <param name="Source">what is in front of every question, and what answers quote</param> <param name="Questions">each apart</param>
-public sealed record ContractReading(string Source, IReadOnlyList<ContractQuestion> Questions);
+/// <param name="Source">what is in front of every question, and what answers quote</param> <param name="Contracts">in the text</param>
+/// <param name="Questions">each apart</param>
+public sealed record ContractReading(string Source, int Contracts, IReadOnlyList<ContractQuestion> Questions);
 
 public sealed partial class ContractTask
 {
@@ -23,7 +24,7 @@ public sealed partial class ContractTask
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(length, ReadingLeast);
         var random = new SeededRandom(seed, ReadingStream + (ulong)TaskKind.Contracts);
-        (string text, List<Clause> clauses, _) = Write(random, length);
+        (string text, List<Clause> clauses, List<string> parties) = Write(random, length);
         Clause[] asked = [.. clauses];
         random.Shuffle(asked.AsSpan());
         asked = [.. asked.Take(QuestionsMax)];
@@ -32,7 +33,7 @@ public sealed partial class ContractTask
         int room = length - asked.Select((clause, i) => _chat.Encode(text, [questions[i]], [clause.Value]).Tokens.Count).Max();
         if (room > 0)
             text = _tokenizer.Decode(_prose.Take(random, room).Tokens).Trim('\uFFFD') + "\n\n" + text;
-        return new ContractReading(text, [.. asked.Select((clause, i) => Ask(text, questions[i], clause))]);
+        return new ContractReading(text, parties.Count, [.. asked.Select((clause, i) => Ask(text, questions[i], clause))]);
     }
 
     private ContractQuestion Ask(string text, string question, Clause clause)

@@ -5,8 +5,8 @@ using Fathom.Text;
 namespace Fathom.Train.Data.Tasks;
 
 /// <summary>
-/// Contracts of several pairs of parties in one text, and a chat about them: each answer is a quotation of one clause. The other contracts
-/// have clauses of the same kinds with other values. Immutable; safe from any thread.
+/// Contracts of pairs of parties in one text, and a chat about them: each answer is a quotation of one clause. Half of the texts have one
+/// contract; in the others, contracts beside it have clauses of the same kinds with other values. Immutable; safe from any thread.
 /// </summary>
 public sealed partial class ContractTask
 {
@@ -19,6 +19,8 @@ public sealed partial class ContractTask
     private const int QuestionsMax = 16;
     private const int ContractsMax = 40;
     private const double ContractShare = 0.6;
+    private const int ClausesLeast = 3;
+    private const int ClausesMost = 8;
 
     private static readonly string[] s_months =
         ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
@@ -87,7 +89,8 @@ public sealed partial class ContractTask
         var clauses = new List<Clause>();
         var parties = new List<string>();
         int tokens = 0;
-        while (parties.Count < ContractsMax)
+        int most = random.Next(2) == 0 ? 1 : ContractsMax;
+        while (parties.Count < most)
         {
             (int start, int count) = (text.Length, clauses.Count);
             string key = Contract(random, names, text, clauses);
@@ -111,10 +114,8 @@ public sealed partial class ContractTask
         string b = names.Person();
         string Named(string wording) => wording.Replace("{a}", a, StringComparison.Ordinal).Replace("{b}", b, StringComparison.Ordinal);
         text.Append(Named(random.Pick(Splits.Of(ContractWordings.Titles, _split)))).Append('\n');
-        ContractTopic[] topics = [.. ContractWordings.Topics];
-        random.Shuffle(topics.AsSpan());
         int number = 1;
-        foreach (ContractTopic topic in topics.AsSpan(0, 3 + random.Next(topics.Length - 3)))
+        foreach (ContractTopic topic in Topics(random, ClausesLeast + random.Next(ClausesMost - ClausesLeast + 1)))
         {
             string wording = Named(random.Pick(Splits.Of(topic.Clauses, _split)));
             string value = Value(topic.Value, random, names);
@@ -127,6 +128,19 @@ public sealed partial class ContractTask
 
         text.Append('\n');
         return $"{a} and {b}";
+    }
+
+    /// <summary>Different ones, half of them terms of one noun.</summary>
+    private ContractTopic[] Topics(SeededRandom random, int count)
+    {
+        ContractTopic[] topics = [.. ContractWordings.Topics];
+        ContractTerm[] terms = [.. ContractWordings.Terms.Where(term => Splits.OfName(term.Name) == _split)];
+        random.Shuffle(topics.AsSpan());
+        random.Shuffle(terms.AsSpan());
+        int plain = Math.Min(count / 2 + random.Next(1 + count % 2), terms.Length);
+        ContractTopic[] chosen = [.. topics.Take(count - plain), .. terms.Take(plain).Select(ContractWordings.Topic)];
+        random.Shuffle(chosen.AsSpan());
+        return chosen;
     }
 
     private string Question(Clause clause, SeededRandom random)

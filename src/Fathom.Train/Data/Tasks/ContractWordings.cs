@@ -13,6 +13,9 @@ internal enum ClauseValue
 /// <summary>Something a contract settles, with wordings of the clause and of the question. {v} is the value; {a} and {b} are the parties.</summary>
 internal sealed record ContractTopic(string Name, ClauseValue Value, string[] Clauses, string[] Questions);
 
+/// <summary>Something a contract settles that one noun names; <see cref="Splits"/> parts them by the noun.</summary>
+internal sealed record ContractTerm(string Name, ClauseValue Value);
+
 /// <summary>The wordings of contracts; <see cref="Splits"/> parts each list of eight.</summary>
 internal static class ContractWordings
 {
@@ -64,6 +67,53 @@ internal static class ContractWordings
             ["Who is the contact for all matters?", "By whom is {b} represented?", "To whom do letters go?", "Who acts for {b}?",
              "Who is the person in charge?", "To whom are questions put?", "Who supervises the work?", "Who is the appointed delegate?"]),
     ];
+
+    /// <summary>What one noun names: the question has the noun of the clause, whatever else differs.</summary>
+    public static ContractTerm[] Terms { get; } =
+    [
+        new("rent", ClauseValue.Pounds), new("bonus", ClauseValue.Pounds), new("premium", ClauseValue.Pounds),
+        new("allowance", ClauseValue.Pounds), new("commission", ClauseValue.Pounds), new("salary", ClauseValue.Pounds),
+        new("royalty", ClauseValue.Pounds), new("subsidy", ClauseValue.Pounds), new("fine", ClauseValue.Pounds),
+        new("toll", ClauseValue.Pounds), new("pension", ClauseValue.Pounds), new("freight", ClauseValue.Pounds),
+        new("postage", ClauseValue.Pounds), new("duty", ClauseValue.Pounds), new("tax", ClauseValue.Pounds),
+        new("levy", ClauseValue.Pounds), new("refund", ClauseValue.Pounds), new("stipend", ClauseValue.Pounds),
+        new("retainer", ClauseValue.Pounds), new("tuition", ClauseValue.Pounds), new("wage", ClauseValue.Pounds),
+        new("ransom", ClauseValue.Pounds), new("dowry", ClauseValue.Pounds), new("fare", ClauseValue.Pounds),
+        new("trial period", ClauseValue.Days), new("grace period", ClauseValue.Days), new("delivery time", ClauseValue.Days),
+        new("warranty", ClauseValue.Days), new("storage time", ClauseValue.Days), new("annual leave", ClauseValue.Days),
+        new("response time", ClauseValue.Days), new("repair time", ClauseValue.Days), new("rest period", ClauseValue.Days),
+        new("quarantine", ClauseValue.Days), new("inspection time", ClauseValue.Days), new("loan period", ClauseValue.Days),
+        new("season", ClauseValue.Days), new("voyage", ClauseValue.Days), new("apprenticeship", ClauseValue.Days),
+        new("discount", ClauseValue.PerCent), new("rebate", ClauseValue.PerCent), new("share of profits", ClauseValue.PerCent),
+        new("tolerance", ClauseValue.PerCent), new("humidity", ClauseValue.PerCent), new("alcohol content", ClauseValue.PerCent),
+        new("moisture", ClauseValue.PerCent), new("quota", ClauseValue.PerCent), new("margin", ClauseValue.PerCent),
+        new("loss in transit", ClauseValue.PerCent), new("yield", ClauseValue.PerCent), new("breakage", ClauseValue.PerCent),
+        new("witness", ClauseValue.Name), new("guarantor", ClauseValue.Name), new("surveyor", ClauseValue.Name),
+        new("notary", ClauseValue.Name), new("trustee", ClauseValue.Name), new("auditor", ClauseValue.Name),
+        new("carrier", ClauseValue.Name), new("architect", ClauseValue.Name), new("tutor", ClauseValue.Name),
+        new("foreman", ClauseValue.Name), new("steward", ClauseValue.Name), new("physician", ClauseValue.Name),
+        new("pilot", ClauseValue.Name), new("captain", ClauseValue.Name), new("translator", ClauseValue.Name),
+        new("printer", ClauseValue.Name), new("miller", ClauseValue.Name), new("baker", ClauseValue.Name),
+    ];
+
+    // {n} is the noun.
+    private static readonly string[] s_termClauses =
+    [
+        "The {n} is {v}.", "As {n} the parties name {v}.", "{v} is fixed as the {n}.", "The {n} shall be {v}.",
+        "For the {n} they settled on {v}.", "The {n} is set at {v}.", "{v} counts as the {n}.", "The {n} agreed upon is {v}.",
+    ];
+
+    private static readonly string[] s_termQuestions =
+    [
+        "What is the {n}?", "What do the parties name as {n}?", "Name the {n}.", "What shall the {n} be?",
+        "What was settled for the {n}?", "And the {n}?", "What counts as the {n}?", "Which {n} was agreed upon?",
+    ];
+
+    /// <summary>A term as a topic with eight wordings.</summary>
+    public static ContractTopic Topic(ContractTerm term) => new(
+        term.Name, term.Value,
+        [.. s_termClauses.Select(wording => wording.Replace("{n}", term.Name, StringComparison.Ordinal))],
+        [.. s_termQuestions.Select(wording => wording.Replace("{n}", term.Name, StringComparison.Ordinal))]);
 
     /// <summary>Clauses that settle nothing one could ask for.</summary>
     public static string[] Boilerplate { get; } =

@@ -144,6 +144,19 @@ public class TaskTests
     }
 
     [Fact]
+    public void Half_of_the_texts_have_one_contract_and_terms_are_of_the_split()
+    {
+        var task = new ContractTask(LearntTokenizer.Value, s_prose, Split.Test);
+        ContractReading[] readings = [.. Enumerable.Range(0, 60).Select(seed => task.Read((ulong)seed, 2048))];
+        Assert.InRange(readings.Count(reading => reading.Contracts == 1), 20, 40);
+        Assert.Contains(readings, reading => reading.Contracts > 4);
+        string[] keys = [.. readings.SelectMany(reading => reading.Questions).Select(question => question.Key[..question.Key.IndexOf(" of ", StringComparison.Ordinal)]).Distinct()];
+        string[] terms = [.. ContractWordings.Terms.Select(term => term.Name).Intersect(keys)];
+        Assert.InRange(terms.Length, 4, 20);
+        Assert.All(terms, term => Assert.Equal(Split.Test, Splits.OfName(term)));
+    }
+
+    [Fact]
     public void Long_sequences_take_prose_around_the_end_of_the_dataset()
     {
         TaskSample sample = Generate(TaskKind.Needle, Split.Test, 1, 200_000);
