@@ -51,6 +51,12 @@ internal sealed class BenchCommand
     private readonly Option<bool> _profile = new("--profile") { Description = "Print time and bytes of every operation as well." };
     private readonly Option<string?> _csv = new("--csv") { Description = "Write all figures. In an existing folder the file is named by shape, layers and format.", HelpName = "FILE|DIR" };
     private readonly Option<string?> _picture = new("--picture") { Description = "Write a picture of them, SVG; named in the same way.", HelpName = "FILE|DIR" };
+    private readonly Option<string?> _packed = new("--packed")
+    {
+        Description = "Keep the model's weights packed in this folder, made if they aren't there, and run them from there, mapped: they may be larger than memory.",
+        HelpName = "DIR",
+    };
+
     private readonly Option<int> _threads = Arguments.Threads();
     private readonly Option<bool> _json = Arguments.Json();
     private readonly Option<bool> _quiet = Arguments.Quiet();
@@ -71,7 +77,7 @@ internal sealed class BenchCommand
             + "several lengths, each kind of layer, each beside what the machine could do at most. Weights are random, made in memory.",
             "fathom bench --shape flash --layers 3 --synthetic-cache --profile")
         {
-            own._shape, own._layers, own._format, own._experts, own._threads, own._synthetic, own._depths, own._prompts,
+            own._shape, own._layers, own._format, own._experts, own._packed, own._threads, own._synthetic, own._depths, own._prompts,
             own._quick, own._profile, own._csv, own._picture, own._json, own._quiet,
         };
         command.SetAction((parsed, cancellation) => Task.Run(() => own.Run(parsed, cancellation), cancellation));
@@ -102,10 +108,14 @@ internal sealed class BenchCommand
         }
 
         tell($"Making the weights of {target.Title}…");
+        target.Prepare(cpu, cancellation);
+        double? disk = target.Folder is { } mapped ? DiskRate.Measure(mapped, threads) : null;
+        if (disk is { } rate)
+            figures.Add(new BenchFigure("machine", "disk", threads, rate, "GB/s", null, 1));
         using var device = new ProfilingDevice(cpu, target.Config.LayerCount);
         using BenchModel model = target.Load(device, Math.Min(MaxRows, Math.Max(prompts.Max(), 1)));
         (TimeSpan used, long begin) = (Environment.CpuUsage.TotalTime, Stopwatch.GetTimestamp());
-        var bench = new ModelBench(target.Subject(model.Transformer.Layout, limits), model.Transformer, device);
+        var bench = new ModelBench(target.Subject(model.Transformer.Layout, limits) with { DiskGBps = disk }, model.Transformer, device, target.Folder is not null);
         foreach (int prompt in prompts)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -155,13 +165,15 @@ internal sealed class BenchCommand
                 throw new UsageException($"--shape: expected flash, pro, nano or a model folder, found '{shape}', which does not exist.");
             if (layers is not null || experts is not null || format is not null)
                 throw new UsageException($"--layers, --experts and --format shape a synthetic model; '{shape}' is measured as it is. Leave them out.");
+            if (parsed.GetValue(_packed) is not null)
+                throw new UsageException($"--packed keeps a synthetic model; '{shape}' is measured as it is. Pack it with fathom quantize.");
             return BenchTarget.OfFolder(shape);
         }
 
         int count = experts ?? Math.Min(SyntheticModel.ExpertCount, full.ExpertCount);
         if (count < full.ExpertsPerToken || count > full.ExpertCount)
             throw new UsageException($"--experts: expected {full.ExpertsPerToken}, which a token uses, to {full.ExpertCount}, which {shape} has, found {count}.");
-        return BenchTarget.Synthetic(shape, full, layers ?? SyntheticModel.LayerCount, count, format == "bf16" ? SyntheticFormat.Bf16 : SyntheticFormat.Official);
+        return BenchTarget.Synthetic(shape, full, layers ?? SyntheticModel.LayerCount, count, format == "bf16" ? SyntheticFormat.Bf16 : SyntheticFormat.Official, parsed.GetValue(_packed));
     }
 
     private static string Place(string path, string name) => Directory.Exists(path) ? Path.Combine(path, name) : path;

@@ -18,7 +18,7 @@ internal sealed class InspectReport(string name, ModelFiles files)
 
     public void WriteText(TextWriter output)
     {
-        Line(output, $"{name}: {Architecture}, config in the {Spelling(files.ConfigFile.Spelling)} spelling, tensors in the {Spelling(files.Reader.Spelling)}");
+        Line(output, $"{name}: {Architecture}, config in the {Spelling(files.ConfigFile.Spelling)} spelling, tensors in the {files.Spelling}");
         output.WriteLine();
         Row(output, "layers", $"{_layers.Length}: {string.Join(", ", Kinds().Select(kind => Invariant($"{kind.Count} {kind.Label}")))}");
         Row(output, "routing", $"{Count(RoutingKind.Hash)} by hash, {Count(RoutingKind.Scored)} scored; {_config.ExpertsPerToken} of {_config.ExpertCount} experts and {_config.SharedExpertCount} shared");
@@ -31,15 +31,15 @@ internal sealed class InspectReport(string name, ModelFiles files)
         foreach ((string format, long bytes) in files.BytesByFormat)
             Line(output, $"{format,-18}{bytes,18:N0} B");
         Line(output, $"{"all weights",-18}{files.WeightsBytes,18:N0} B");
-        if (files.Reader.UnknownNames.Count == 0)
+        if (files.UnusedNames.Count == 0)
             return;
 
         output.WriteLine();
-        Line(output, $"{files.Reader.UnknownNames.Count:N0} tensors ({files.UnusedBytes:N0} B) belong to no weight of this architecture and are not used:");
-        foreach (string unused in files.Reader.UnknownNames.Take(NamesShown))
+        Line(output, $"{files.UnusedNames.Count:N0} tensors ({files.UnusedBytes:N0} B) belong to no weight of this architecture and are not used:");
+        foreach (string unused in files.UnusedNames.Take(NamesShown))
             Line(output, $"  {unused}");
-        if (files.Reader.UnknownNames.Count > NamesShown)
-            Line(output, $"  and {files.Reader.UnknownNames.Count - NamesShown:N0} more; --json lists all.");
+        if (files.UnusedNames.Count > NamesShown)
+            Line(output, $"  and {files.UnusedNames.Count - NamesShown:N0} more; --json lists all.");
     }
 
     public void WriteJson(Stream output)
@@ -49,7 +49,7 @@ internal sealed class InspectReport(string name, ModelFiles files)
             json.WriteString("model", name);
             json.WriteString("architecture", Architecture);
             json.WriteString("configSpelling", Spelling(files.ConfigFile.Spelling));
-            json.WriteString("tensorSpelling", Spelling(files.Reader.Spelling));
+            json.WriteString("tensorSpelling", files.Spelling);
             WriteLayers(json);
             json.WriteStartObject("parameters");
             json.WriteNumber("total", _inventory.Parameters);
@@ -67,7 +67,7 @@ internal sealed class InspectReport(string name, ModelFiles files)
             json.WriteEndObject();
             WriteBytes(json);
             WriteNames(json, "unknownConfigKeys", files.ConfigFile.UnknownKeys);
-            WriteNames(json, "unusedTensors", files.Reader.UnknownNames);
+            WriteNames(json, "unusedTensors", files.UnusedNames);
         });
     }
 
@@ -139,8 +139,6 @@ internal sealed class InspectReport(string name, ModelFiles files)
         ConfigSpelling.Inference => "inference",
         _ => "transformers",
     };
-
-    private static string Spelling(WeightSpelling spelling) => spelling == WeightSpelling.Official ? "official" : "transformers";
 
     private static string Amount(double number) => number.ToString("#,0.##", CultureInfo.InvariantCulture);
 

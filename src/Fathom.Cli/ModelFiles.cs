@@ -8,49 +8,57 @@ namespace Fathom.Cli;
 /// <summary>A model's folder opened for looking: its config and the headers of its tensors, checked against each other; no weights.</summary>
 internal sealed class ModelFiles : IDisposable
 {
-    private readonly Checkpoint _checkpoint;
+    private readonly IDisposable _opened;
+    private readonly IReadOnlyList<ExpectedWeight> _weights;
+    private readonly (NumberFormat Projections, NumberFormat Experts) _formats;
 
     private ModelFiles(ConfigFile configFile, Checkpoint checkpoint, CheckpointReader reader)
     {
         ConfigFile = configFile;
-        _checkpoint = checkpoint;
-        Reader = reader;
+        _opened = checkpoint;
+        _weights = reader.Weights;
+        _formats = (Format(reader, WeightRole.Linear), Format(reader, WeightRole.Expert));
+        Spelling = reader.Spelling.ToString().ToLowerInvariant();
+        UnusedNames = reader.UnknownNames;
+        UnusedBytes = UnusedNames.Sum(name => checkpoint.Stored(name).Bytes);
+        BytesByFormat = Bytes(checkpoint, UnusedNames);
+    }
+
+    private ModelFiles(ConfigFile configFile, PackedCheckpoint packed)
+    {
+        ConfigFile = configFile;
+        _opened = packed;
+        _weights = packed.Weights;
+        _formats = (Format(packed, WeightPart.KeyValue), Format(packed, WeightPart.ExpertGate));
+        Spelling = "packed";
+        UnusedNames = [];
+        BytesByFormat = [("packed", packed.Bytes)];
     }
 
     public ConfigFile ConfigFile { get; }
 
     public ModelConfig Config => ConfigFile.Config;
 
-    public CheckpointReader Reader { get; }
+    /// <summary>How the tensors are named: official, transformers, or packed.</summary>
+    public string Spelling { get; }
+
+    /// <summary>Tensors that the model doesn't use.</summary>
+    public IReadOnlyList<string> UnusedNames { get; }
 
     /// <summary>Whether the checkpoint holds MTP blocks: a config may count some that the checkpoint dropped.</summary>
-    public bool HasMtp => Reader.Weights.Any(weight => weight.Key.Layer >= Config.LayerCount);
+    public bool HasMtp => _weights.Any(weight => weight.Key.Layer >= Config.LayerCount);
 
     /// <summary>The tensors of the config in the formats that the checkpoint has for projections and routed experts.</summary>
-    public TensorInventory Inventory => TensorInventory.For(Config, Format(WeightRole.Linear), Format(WeightRole.Expert));
+    public TensorInventory Inventory => TensorInventory.For(Config, _formats.Projections, _formats.Experts);
 
     /// <summary>Bytes of the tensors that the model uses.</summary>
     public long WeightsBytes => BytesByFormat.Sum(format => format.Bytes);
 
     /// <summary>Bytes of the tensors that the model doesn't use.</summary>
-    public long UnusedBytes => Reader.UnknownNames.Sum(name => _checkpoint.Stored(name).Bytes);
+    public long UnusedBytes { get; }
 
     /// <summary>Bytes of the tensors that the model uses, in each number format as safetensors calls it, packed FP4 by that name; most bytes first.</summary>
-    public IReadOnlyList<(string Format, long Bytes)> BytesByFormat
-    {
-        get
-        {
-            var unused = new HashSet<string>(Reader.UnknownNames, StringComparer.Ordinal);
-            var formats = new Dictionary<string, long>(StringComparer.Ordinal);
-            foreach (string name in _checkpoint.Names.Where(name => !unused.Contains(name)))
-            {
-                (string format, long bytes) = _checkpoint.Stored(name);
-                string label = format == "I8" ? "FP4" : format;                 // the reader's check accepts I8 as nothing else
-                formats[label] = formats.GetValueOrDefault(label) + bytes;
-            }
-            return [.. formats.OrderByDescending(pair => pair.Value).Select(pair => (pair.Key, pair.Value))];
-        }
-    }
+    public IReadOnlyList<(string Format, long Bytes)> BytesByFormat { get; }
 
     /// <summary>A model's name for people: that of its folder.</summary>
     public static string NameOf(string path) => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
@@ -74,6 +82,8 @@ internal sealed class ModelFiles : IDisposable
     /// <summary>As the other, with a config that was already read.</summary>
     public static ModelFiles Open(string folder, ConfigFile configFile)
     {
+        if (PackedCheckpoint.IsAt(folder))
+            return new ModelFiles(configFile, PackedCheckpoint.Open(folder, configFile.Config));
         Checkpoint checkpoint = Checkpoint.Open(folder);
         try
         {
@@ -87,9 +97,31 @@ internal sealed class ModelFiles : IDisposable
         }
     }
 
-    public void Dispose() => _checkpoint.Dispose();
+    public void Dispose() => _opened.Dispose();
 
-    private NumberFormat Format(WeightRole role) => Reader.Read(Reader.Weights.First(weight => weight.Role == role)).Values.Type switch
+    private static List<(string Format, long Bytes)> Bytes(Checkpoint checkpoint, IReadOnlyList<string> unusedNames)
+    {
+        var unused = new HashSet<string>(unusedNames, StringComparer.Ordinal);
+        var formats = new Dictionary<string, long>(StringComparer.Ordinal);
+        foreach (string name in checkpoint.Names.Where(name => !unused.Contains(name)))
+        {
+            (string format, long bytes) = checkpoint.Stored(name);
+            string label = format == "I8" ? "FP4" : format;                     // the reader's check accepts I8 as nothing else
+            formats[label] = formats.GetValueOrDefault(label) + bytes;
+        }
+
+        return [.. formats.OrderByDescending(pair => pair.Value).Select(pair => (pair.Key, pair.Value))];
+    }
+
+    private static NumberFormat Format(PackedCheckpoint packed, WeightPart part) => packed.Matrix(part, 0).Format switch
+    {
+        WeightFormat.F32 => NumberFormat.F32,
+        WeightFormat.Bf16 => NumberFormat.Bf16,
+        WeightFormat.Fp8 => NumberFormat.Fp8,
+        _ => NumberFormat.Fp4,
+    };
+
+    private static NumberFormat Format(CheckpointReader reader, WeightRole role) => reader.Read(reader.Weights.First(weight => weight.Role == role)).Values.Type switch
     {
         DType.F32 => NumberFormat.F32,
         DType.Bf16 => NumberFormat.Bf16,

@@ -41,6 +41,8 @@ internal sealed class ModelSession : IDisposable
             LanguageModel model = LanguageModel.Load(folder, device, new LoadOptions { AllowUnusedTensors = allowUnused });
             foreach (string key in model.ConfigFile.UnknownKeys)
                 Console.Error.WriteLine($"config.json: {key} is unknown here and has no effect.");
+            if (model.IsLargerThanMemory)
+                Console.Error.WriteLine($"{folder} is larger than memory: its weights are read from the disk while it runs. Their checksums were not compared.");
             return new ModelSession(cpu, device, model, tokenizer);
         }
         catch

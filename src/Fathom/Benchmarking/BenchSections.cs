@@ -52,6 +52,16 @@ internal static class BenchSections
         }
     }
 
+    /// <summary>What steps read from the disk, in section decode.</summary>
+    public static IEnumerable<BenchFigure> Disk(BenchSubject subject, IReadOnlyList<StepSample> samples, int depth, PageCounts before, PageCounts after)
+    {
+        int n = samples.Count;
+        double bytes = after.BytesRead - before.BytesRead, seconds = samples.Sum(sample => sample.Seconds);
+        yield return new BenchFigure("decode", "read from disk", depth, bytes / n / 1e6, "MB", null, n);
+        yield return new BenchFigure("decode", "disk", depth, bytes / seconds / 1e9, "GB/s", subject.DiskGBps, n);
+        yield return new BenchFigure("decode", "major faults", depth, (double)(after.MajorFaults - before.MajorFaults) / n, "faults", null, n);
+    }
+
     /// <summary>Sections prefill layer and full model.</summary>
     public static IEnumerable<BenchFigure> PrefillLayers(BenchSubject subject, ProfilingDevice device, int tokens, int runs)
     {

@@ -13,6 +13,9 @@ namespace Fathom.Benchmarking;
 public sealed record BenchSubject(
     ModelConfig Config, TensorInventory Inventory, ModelConfig Full, TensorInventory FullInventory, CacheLayout Layout, MachineRates Limits)
 {
+    /// <summary>What the disk with the weights gives at most, in 10⁹ bytes per second, where they are read from one.</summary>
+    public double? DiskGBps { get; init; }
+
     /// <summary>Name prefix of a layer's tensors.</summary>
     private static string Prefix(int layer) => FormattableString.Invariant($"layers.{layer}.");
 

@@ -11,7 +11,8 @@ namespace Fathom.Benchmarking;
 /// <param name="subject">what runs</param>
 /// <param name="transformer">the model, on <paramref name="device"/></param>
 /// <param name="device">times the operations</param>
-public sealed class ModelBench(BenchSubject subject, Transformer transformer, ProfilingDevice device)
+/// <param name="isMapped">whether the weights are mapped from a disk</param>
+public sealed class ModelBench(BenchSubject subject, Transformer transformer, ProfilingDevice device, bool isMapped = false)
 {
     private const ulong Seed = 70;
     private const int PromptRuns = 3;
@@ -54,6 +55,7 @@ public sealed class ModelBench(BenchSubject subject, Transformer transformer, Pr
             Step(sequence, step++);
         }
         device.ClearExperts();
+        PageCounts? before = PageCounts.Read();
         var samples = new List<StepSample>();
         begin = Stopwatch.GetTimestamp();
         var total = new OperationCost[Enum.GetValues<DeviceOperation>().Length];
@@ -69,10 +71,12 @@ public sealed class ModelBench(BenchSubject subject, Transformer transformer, Pr
             }
         }
         while (samples.Count < StepsMost && Stopwatch.GetElapsedTime(begin).TotalSeconds < StepPatienceSeconds);
+        PageCounts? after = PageCounts.Read();
         int used = Enumerable.Range(0, subject.Config.LayerCount).Sum(layer => device.ExpertsUsed(layer).Count);
         return
         [
             .. BenchSections.Decode(subject, samples, depth, used),
+            .. isMapped && before is { } first && after is { } last ? BenchSections.Disk(subject, samples, depth, first, last) : [],
             .. BenchSections.Operations("operation", subject, total, depth, samples.Count),
         ];
     }

@@ -68,6 +68,20 @@ public sealed class SyntheticWeights : IDisposable
         return WeightLoader.Load(device, config, ExpectedWeights.Of(config), source.Read);
     }
 
+    /// <summary>Packs such a model into a folder, which <see cref="PackedCheckpoint"/> opens; goes on where it was stopped.</summary>
+    /// <param name="device">one whose packed matrices are in this process's memory</param> <param name="config">a validated config</param>
+    /// <param name="format">of projections and experts</param> <param name="folder">made if it isn't there</param>
+    /// <param name="progress">told the files done and all files, or null</param> <param name="cancellation">stops between weights</param>
+    /// <exception cref="CheckpointException">the disk is full, or the folder can't be written</exception>
+    public static void Pack(
+        Device device, ModelConfig config, SyntheticFormat format, string folder, Action<int, int>? progress, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        SafetensorsWriter.Guard(folder, () => Directory.CreateDirectory(folder));
+        using var source = new SyntheticWeights(ExpectedWeights.Of(config), format, config.ExpertCount);
+        new PackedWriter(device, config, ExpectedWeights.Of(config), source.Read).Write(folder, $"synthetic {Seed} {format} {config.GetHashCode():x}", progress, cancellation);
+    }
+
     /// <summary>Bytes of pools that are needed while the weights are made.</summary>
     public static long PoolBytes(ModelConfig config, SyntheticFormat format)
     {

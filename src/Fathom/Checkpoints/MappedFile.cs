@@ -68,10 +68,10 @@ public sealed unsafe class MappedFile : IDisposable
     }
 
     /// <summary>The whole file as a storage that keeps this mapping and disposes it.</summary>
-    internal HostStorage ToStorage(MemoryPurpose purpose)
+    internal HostStorage ToStorage(MemoryPurpose purpose, bool isPaged = false)
     {
         ObjectDisposedException.ThrowIf(IsDisposed, this);
-        return HostStorage.Borrow(_pointer, Length, purpose, keeper: this);
+        return HostStorage.Borrow(_pointer, Length, purpose, keeper: this, isPaged);
     }
 
     /// <summary>Closes the mapping; spans and tensors into it must not be used afterwards. A second call does nothing.</summary>

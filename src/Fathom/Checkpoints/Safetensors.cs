@@ -38,14 +38,18 @@ public sealed class Safetensors : IDisposable
 
     /// <summary>Maps a file and checks its header completely; the data isn't read.</summary>
     /// <exception cref="CheckpointException">the file is missing, truncated, damaged or no safetensors file</exception>
-    public static Safetensors Open(string path)
+    public static Safetensors Open(string path) => Open(path, isPaged: false);
+
+    /// <summary>As the public method.</summary>
+    /// <param name="path">the file</param> <param name="isPaged">whether memory may not hold all that is mapped</param>
+    internal static Safetensors Open(string path, bool isPaged)
     {
         MappedFile file = MappedFile.Open(path);
         try
         {
             int length = HeaderLength(file);
             SafetensorsHeader header = SafetensorsHeader.Parse(file.Bytes(PrefixBytes, length), file.Length - PrefixBytes - length, path);
-            return new Safetensors(path, header, file.ToStorage(MemoryPurpose.Weights), PrefixBytes + length);
+            return new Safetensors(path, header, file.ToStorage(MemoryPurpose.Weights, isPaged), PrefixBytes + length);
         }
         catch
         {

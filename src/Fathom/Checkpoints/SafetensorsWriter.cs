@@ -15,6 +15,9 @@ public sealed class SafetensorsWriter : IDisposable
     private const int HeaderAlignment = 64;
     private const int PrefixBytes = 8;
 
+    /// <summary>Where tensors have to begin on pages.</summary>
+    internal const int PageAlignment = 4096;
+
     private readonly Dictionary<string, Slot> _slots = new(StringComparer.Ordinal);
     private readonly string _path;
     private readonly string _partialPath;
@@ -39,12 +42,18 @@ public sealed class SafetensorsWriter : IDisposable
     /// <param name="path">the final name; an existing file is replaced on completion</param>
     /// <param name="tensors">everything that will be written</param> <param name="metadata">free-form strings for the header</param>
     /// <exception cref="CheckpointException">a name repeats, a shape is impossible, or the file can't be made</exception>
-    public static SafetensorsWriter Create(string path, IReadOnlyList<TensorToWrite> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static SafetensorsWriter Create(string path, IReadOnlyList<TensorToWrite> tensors, IReadOnlyDictionary<string, string>? metadata = null) =>
+        Create(path, tensors, metadata, HeaderAlignment);
+
+    /// <summary>As the public method; with <see cref="PageAlignment"/>, bytes come first and begin on pages as long as they fill them.</summary>
+    internal static SafetensorsWriter Create(
+        string path, IReadOnlyList<TensorToWrite> tensors, IReadOnlyDictionary<string, string>? metadata, int alignment)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentNullException.ThrowIfNull(tensors);
-        TensorToWrite[] order = [.. tensors.OrderByDescending(tensor => tensor.DType.Size())];
-        byte[] header = Header(order, metadata);
+        TensorToWrite[] order = [.. tensors
+            .OrderByDescending(tensor => alignment == PageAlignment && tensor.DType == DType.U8).ThenByDescending(tensor => tensor.DType.Size())];
+        byte[] header = Header(order, metadata, alignment);
         string partialPath = path + ".partial";
         return Guard(path, () =>
         {
@@ -179,7 +188,7 @@ public sealed class SafetensorsWriter : IDisposable
         RandomAccess.Write(_stream.SafeFileHandle, header, PrefixBytes);
     }
 
-    private static byte[] Header(TensorToWrite[] order, IReadOnlyDictionary<string, string>? metadata)
+    private static byte[] Header(TensorToWrite[] order, IReadOnlyDictionary<string, string>? metadata, int alignment)
     {
         var buffer = new ArrayBufferWriter<byte>();
         using var json = new Utf8JsonWriter(buffer);
@@ -204,7 +213,7 @@ public sealed class SafetensorsWriter : IDisposable
         }
         json.WriteEndObject();
         json.Flush();
-        int padded = (PrefixBytes + buffer.WrittenCount + HeaderAlignment - 1) / HeaderAlignment * HeaderAlignment;
+        int padded = (PrefixBytes + buffer.WrittenCount + alignment - 1) / alignment * alignment;
         byte[] header = new byte[padded - PrefixBytes];
         header.AsSpan().Fill((byte)' ');
         buffer.WrittenSpan.CopyTo(header);

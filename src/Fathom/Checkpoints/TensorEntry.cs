@@ -66,6 +66,9 @@ public sealed class TensorEntry
         }
     }
 
+    /// <summary>Where the data lies, whatever its size.</summary>
+    internal (Storage Storage, long Offset) Location => (_storage, _offset);
+
     /// <summary>The data as bytes.</summary>
     /// <exception cref="CheckpointException">the tensor exceeds 2 GB: use <see cref="View"/> and slices of it</exception>
     public ReadOnlySpan<byte> Bytes

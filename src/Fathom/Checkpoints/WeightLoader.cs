@@ -14,14 +14,16 @@ public sealed class WeightLoader
     private readonly Device _device;
     private readonly ModelConfig _config;
     private readonly Func<ExpectedWeight, StoredWeight> _read;
+    private readonly PackedCheckpoint? _packed;
     private readonly Dictionary<WeightKey, ExpectedWeight> _expected;
     private readonly List<Storage> _owned = [];
 
-    private WeightLoader(Device device, ModelConfig config, IEnumerable<ExpectedWeight> weights, Func<ExpectedWeight, StoredWeight> read)
+    private WeightLoader(Device device, ModelConfig config, IEnumerable<ExpectedWeight> weights, Func<ExpectedWeight, StoredWeight> read, PackedCheckpoint? packed)
     {
         _device = device;
         _config = config;
         _read = read;
+        _packed = packed;
         _expected = weights.ToDictionary(weight => weight.Key);
     }
 
@@ -35,6 +37,18 @@ public sealed class WeightLoader
     {
         ArgumentNullException.ThrowIfNull(reader);
         return Load(device, config, reader.Weights, reader.Read);
+    }
+
+    /// <summary>Takes every weight of a packed checkpoint, which must outlive them: matrices may stay where they are mapped.</summary>
+    /// <param name="device">where to</param> <param name="config">the model's shape</param> <param name="packed">the checkpoint</param>
+    /// <returns>the weights; the caller disposes them</returns>
+    /// <exception cref="CheckpointException">a weight is missing, contradicts the config or holds a value that is no number</exception>
+    public static ModelWeights Load(Device device, ModelConfig config, PackedCheckpoint packed)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        ArgumentNullException.ThrowIfNull(config);
+        ArgumentNullException.ThrowIfNull(packed);
+        return Load(new WeightLoader(device, config, packed.Weights, packed.Read, packed));
     }
 
     /// <summary>Loads every weight from wherever <paramref name="read"/> has it.</summary>
@@ -51,7 +65,11 @@ public sealed class WeightLoader
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(weights);
         ArgumentNullException.ThrowIfNull(read);
-        var loader = new WeightLoader(device, config, weights, read);
+        return Load(new WeightLoader(device, config, weights, read, packed: null));
+    }
+
+    private static ModelWeights Load(WeightLoader loader)
+    {
         try
         {
             return loader.Model();
@@ -111,7 +129,7 @@ public sealed class WeightLoader
         KeyValue = Matrix(WeightPart.KeyValue, plan.Layer),
         KeyValueNorm = Vector(WeightPart.KeyValueNorm, plan.Layer),
         Sinks = Vector(WeightPart.Sink, plan.Layer),
-        OutputDown = Groups(WeightPart.OutputDown, plan.Layer),
+        OutputDown = Matrix(WeightPart.OutputDown, plan.Layer),
         OutputUp = Matrix(WeightPart.OutputUp, plan.Layer),
         Compressor = plan.Attention == AttentionKind.Window ? null : new CompressorWeights
         {
@@ -140,7 +158,7 @@ public sealed class WeightLoader
         Bias = plan.Routing == RoutingKind.Scored ? Vector(WeightPart.RouterBias, plan.Layer) : default,
         ExpertsByToken = plan.Routing == RoutingKind.Hash ? Ids(new WeightKey(WeightPart.ExpertsByToken, plan.Layer)) : default,
         Routed = new ExpertOperand(
-            Stack(WeightPart.ExpertGate, plan.Layer), Stack(WeightPart.ExpertUp, plan.Layer), Stack(WeightPart.ExpertDown, plan.Layer)),
+            Matrix(WeightPart.ExpertGate, plan.Layer), Matrix(WeightPart.ExpertUp, plan.Layer), Matrix(WeightPart.ExpertDown, plan.Layer)),
         Shared = _config.SharedExpertCount == 0 ? null : new ExpertOperand(
             Matrix(WeightPart.SharedGate, plan.Layer), Matrix(WeightPart.SharedUp, plan.Layer), Matrix(WeightPart.SharedDown, plan.Layer)),
     };
@@ -148,7 +166,19 @@ public sealed class WeightLoader
     private HyperConnectionOperand Hc(int layer, WeightPart fn, WeightPart scale, WeightPart bias) => new(
         Matrix(fn, layer), Vector(scale, layer), Vector(bias, layer), _config.HcSinkhornIterations, _config.HcEpsilon, _config.RmsNormEpsilon);
 
-    private WeightMatrix Matrix(WeightPart part, int layer) => Pack([Raw(new WeightKey(part, layer))]);
+    private WeightMatrix Matrix(WeightPart part, int layer)
+    {
+        if (_packed is not null)
+        {
+            return _device.Place(_packed.Matrix(part, layer));
+        }
+        return WeightPlacements.Of(part) switch
+        {
+            WeightPlacement.Groups => Groups(part, layer),
+            WeightPlacement.Experts => Stack(part, layer),
+            _ => Pack([Raw(new WeightKey(part, layer))]),
+        };
+    }
 
     // The groups of the output projection lie one behind the other in the rows of one matrix.
     private WeightMatrix Groups(WeightPart part, int layer)

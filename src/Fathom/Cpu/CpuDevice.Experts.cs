@@ -10,6 +10,24 @@ public sealed partial class CpuDevice
     private readonly Scratch _pairs = new();
 
     /// <inheritdoc/>
+    public override void WillNeed(ExpertOperand routed, in Tensor table, in Tensor ids)
+    {
+        if (!((HostStorage)routed.Gate.Storage).IsPaged)
+        {
+            return;
+        }
+        foreach (int token in ids.Span<int>())
+        {
+            foreach (int expert in table.Row(token).Span<int>())
+            {
+                routed.Gate.WillNeed(expert);
+                routed.Up.WillNeed(expert);
+                routed.Down.WillNeed(expert);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
     public override void RouteByScore(in Tensor logits, in Tensor bias, RoutingOperand routing, in Tensor experts, in Tensor weights) =>
         RunRows(logits, logits.Columns * 16L, new ScoreJob(logits, bias, routing, experts, weights));
 
@@ -23,6 +41,7 @@ public sealed partial class CpuDevice
         in Tensor x, in Tensor experts, in Tensor weights, ExpertOperand routed, ExpertOperand? sharedExpert, float limit, in Tensor y)
     {
         _groups.Sort(experts, weights, routed, sharedExpert);
+        _groups.WillNeed();
         int d = x.Columns, hidden = Math.Max(routed.Gate.Rows, sharedExpert?.Gate.Rows ?? 0), pairs = _groups.Pairs;
         Storage storage = _pairs.Storage((long)pairs * ((2 * d) + hidden) * sizeof(float));
         var inputs = new Tensor(storage, 0, DType.F32, 1, pairs, d);

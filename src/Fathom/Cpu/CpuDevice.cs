@@ -36,14 +36,7 @@ public sealed partial class CpuDevice : Device
     public override WeightMatrix Pack(ReadOnlySpan<RawMatrix> stack)
     {
         RawMatrix first = stack[0];
-        WeightFormat format = first.Values.Type switch
-        {
-            DType.F32 => WeightFormat.F32,
-            DType.Bf16 => WeightFormat.Bf16,
-            DType.Fp8E4M3 => WeightFormat.Fp8,
-            DType.Fp4E2M1Pair => WeightFormat.Fp4,
-            _ => throw new ArgumentException($"A weight matrix cannot be {first.Values.Type}.", nameof(stack)),
-        };
+        WeightFormat format = WeightFormats.Of(first.Values.Type);
         Storage storage = Allocate(WeightMatrix.BytesOfStack(format, stack.Length, first.Rows, first.Columns), MemoryPurpose.Weights);
         var matrix = new WeightMatrix(storage, format, stack.Length, first.Rows, first.Columns);
         for (int i = 0; i < stack.Length; i++)
@@ -53,6 +46,9 @@ public sealed partial class CpuDevice : Device
         }
         return matrix;
     }
+
+    /// <inheritdoc/>
+    public override WeightMatrix Place(WeightMatrix packed) => packed;
 
     /// <inheritdoc/>
     public override void Upload(ReadOnlySpan<byte> source, in Tensor target) => source.CopyTo(Bytes(target));

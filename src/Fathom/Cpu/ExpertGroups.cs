@@ -63,6 +63,18 @@ internal sealed class ExpertGroups
         }
     }
 
+    /// <summary>Begins to read the groups' weights from the disk where they may be there; which those are is known only now.</summary>
+    public void WillNeed()
+    {
+        for (int i = 0; i < Count; i++)
+        {
+            (ExpertOperand expert, int matrix) = (_groups[i].Expert, _groups[i].Matrix);
+            expert.Gate.WillNeed(matrix);
+            expert.Up.WillNeed(matrix);
+            expert.Down.WillNeed(matrix);
+        }
+    }
+
     /// <summary>The token of a pair.</summary>
     public int RowOf(int pair) => _rowOfPair[pair];
 

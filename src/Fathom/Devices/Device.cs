@@ -15,6 +15,11 @@ public abstract class Device : IDisposable
     /// <summary>Brings equal matrices of a checkpoint into the packed layout; the raw memory is not needed afterwards.</summary>
     public abstract WeightMatrix Pack(ReadOnlySpan<RawMatrix> stack);
 
+    /// <summary>
+    /// Brings matrices of this process's memory that are packed already. The result may be a view of that memory, which must then outlive it.
+    /// </summary>
+    public abstract WeightMatrix Place(WeightMatrix packed);
+
     /// <summary>Host to device.</summary>
     public abstract void Upload(ReadOnlySpan<byte> source, in Tensor target);
 
@@ -145,6 +150,12 @@ public abstract class Device : IDisposable
     /// <param name="scale">factor on the scores</param>
     /// <param name="outputs">(T, heads · c); not queries</param>
     public abstract void SparseAttention(in Tensor queries, in ContextOperand context, in Tensor sinks, float scale, in Tensor outputs);
+
+    /// <summary>Says which experts these tokens will go to, by a table, long before they do: weights on a disk can be read meanwhile.</summary>
+    /// <param name="routed">the stacks</param>
+    /// <param name="table">I32, (vocabulary, k)</param>
+    /// <param name="ids">I32, (1, T)</param>
+    public abstract void WillNeed(ExpertOperand routed, in Tensor table, in Tensor ids);
 
     /// <summary>Chooses experts by score plus bias; weights come from the scores alone.</summary>
     /// <param name="logits">(T, E); overwritten with the scores</param>

@@ -17,6 +17,10 @@ public abstract class DeviceDecorator(Device inner) : Device
         Inner.Pack(stack);
 
     /// <inheritdoc/>
+    public override WeightMatrix Place(WeightMatrix packed) =>
+        Inner.Place(packed);
+
+    /// <inheritdoc/>
     public override void Upload(ReadOnlySpan<byte> source, in Tensor target) =>
         Inner.Upload(source, in target);
 
@@ -111,6 +115,10 @@ public abstract class DeviceDecorator(Device inner) : Device
     /// <inheritdoc/>
     public override void SparseAttention(in Tensor queries, in ContextOperand context, in Tensor sinks, float scale, in Tensor outputs) =>
         Inner.SparseAttention(in queries, in context, in sinks, scale, in outputs);
+
+    /// <inheritdoc/>
+    public override void WillNeed(ExpertOperand routed, in Tensor table, in Tensor ids) =>
+        Inner.WillNeed(routed, in table, in ids);
 
     /// <inheritdoc/>
     public override void RouteByScore(in Tensor logits, in Tensor bias, RoutingOperand routing, in Tensor experts, in Tensor weights) =>

@@ -24,11 +24,13 @@ public sealed class LanguageModel : IDisposable
     private const int MaxRowsMax = 1 << 16;
 
     private readonly ModelWeights _weights;
+    private readonly PackedCheckpoint? _mapped;
 
-    private LanguageModel(ConfigFile file, ModelWeights weights, Transformer transformer, string folder)
+    private LanguageModel(ConfigFile file, ModelWeights weights, Transformer transformer, string folder, PackedCheckpoint? mapped)
     {
         ConfigFile = file;
         _weights = weights;
+        _mapped = mapped;
         Transformer = transformer;
         Folder = folder;
     }
@@ -42,10 +44,15 @@ public sealed class LanguageModel : IDisposable
     /// <summary>The forward pass.</summary>
     public Transformer Transformer { get; }
 
+    /// <summary>Whether weights are read from the disk while the model runs, since memory does not hold them all.</summary>
+    public bool IsLargerThanMemory => _mapped is { IsLargerThanMemory: true };
+
     /// <summary>Where it was loaded from.</summary>
     public string Folder { get; }
 
-    /// <summary>Loads a folder with config.json and safetensors.</summary>
+    /// <summary>
+    /// Loads a folder with config.json and safetensors, or maps a packed one. Of a packed one that memory holds, the checksums are compared.
+    /// </summary>
     /// <param name="folder">the model's folder</param>
     /// <param name="device">where to</param>
     /// <param name="options">how</param>
@@ -60,6 +67,10 @@ public sealed class LanguageModel : IDisposable
             throw new RequestException($"Rows of a batch: expected 1 to {MaxRowsMax}, found {options.MaxRows}.");
         }
         ConfigFile file = ConfigReader.Read(Path.Combine(folder, ConfigName));
+        if (PackedCheckpoint.IsAt(folder))
+        {
+            return Guard(folder, () => Map(file, device, options, folder));
+        }
         using Checkpoint checkpoint = Checkpoint.Open(folder);
         CheckpointReader reader = CheckpointReader.Open(checkpoint, file.Config);
         if (reader.UnknownNames.Count > 0 && !options.AllowUnusedTensors)
@@ -67,14 +78,7 @@ public sealed class LanguageModel : IDisposable
             throw new CheckpointException(
                 $"{checkpoint.Path}: expected only tensors that config.json accounts for, found {reader.UnknownNames.Count} more, the first {reader.UnknownNames[0]}. Pass --allow-unused to leave them out.");
         }
-        try
-        {
-            return Load(file, reader, device, options, folder);
-        }
-        catch (OutOfMemoryException e)
-        {
-            throw new RequestException($"{folder}: does not fit into memory: {e.Message} Choose a smaller model or a larger machine.", e);
-        }
+        return Guard(folder, () => Load(file, reader, device, options, folder));
     }
 
     /// <summary>Frees weights and activations.</summary>
@@ -82,6 +86,42 @@ public sealed class LanguageModel : IDisposable
     {
         Transformer.Dispose();
         _weights.Dispose();
+        _mapped?.Dispose();
+    }
+
+    private static LanguageModel Guard(string folder, Func<LanguageModel> load)
+    {
+        try
+        {
+            return load();
+        }
+        catch (OutOfMemoryException e)
+        {
+            throw new RequestException($"{folder}: does not fit into memory: {e.Message} Choose a smaller model or a larger machine.", e);
+        }
+    }
+
+    private static LanguageModel Map(ConfigFile file, Device device, LoadOptions options, string folder)
+    {
+        PackedCheckpoint mapped = PackedCheckpoint.Open(folder, file.Config);
+        ModelWeights? weights = null;
+        try
+        {
+            if (!mapped.IsLargerThanMemory)
+            {
+                mapped.Check(progress: null, CancellationToken.None);
+            }
+            weights = WeightLoader.Load(device, file.Config, mapped);
+            bool isReleased = mapped.Matrix(WeightPart.KeyValue, 0).Format == Tensors.WeightFormat.Fp8;
+            CacheFormat format = options.CacheFormat ?? MadeFor(isReleased);
+            return new LanguageModel(file, weights, new Transformer(device, file.Config, weights, format, options.MaxRows), folder, mapped);
+        }
+        catch
+        {
+            weights?.Dispose();
+            mapped.Dispose();
+            throw;
+        }
     }
 
     private static LanguageModel Load(ConfigFile file, CheckpointReader reader, Device device, LoadOptions options, string folder)
@@ -89,8 +129,8 @@ public sealed class LanguageModel : IDisposable
         ModelWeights weights = WeightLoader.Load(device, file.Config, reader);
         try
         {
-            CacheFormat format = options.CacheFormat ?? MadeFor(reader);
-            return new LanguageModel(file, weights, new Transformer(device, file.Config, weights, format, options.MaxRows), folder);
+            CacheFormat format = options.CacheFormat ?? MadeFor(HasFp8(reader));
+            return new LanguageModel(file, weights, new Transformer(device, file.Config, weights, format, options.MaxRows), folder, mapped: null);
         }
         catch
         {
@@ -100,9 +140,11 @@ public sealed class LanguageModel : IDisposable
     }
 
     // A checkpoint with FP8 projections was trained with the released cache's rounding; any other wasn't.
-    private static CacheFormat MadeFor(CheckpointReader reader)
+    private static CacheFormat MadeFor(bool hasFp8) => hasFp8 ? CacheFormat.Mixed : CacheFormat.F32;
+
+    private static bool HasFp8(CheckpointReader reader)
     {
         ExpectedWeight keyValue = reader.Weights.First(weight => weight.Key.Part == WeightPart.KeyValue);
-        return reader.Read(keyValue).Values.Type == Tensors.DType.Fp8E4M3 ? CacheFormat.Mixed : CacheFormat.F32;
+        return reader.Read(keyValue).Values.Type == Tensors.DType.Fp8E4M3;
     }
 }

@@ -13,6 +13,7 @@ public sealed class Transformer : IDisposable
     private readonly Device _device;
     private readonly ModelWeights _weights;
     private readonly Block[] _blocks;
+    private readonly ExpertsWeights[] _hashed;
     private readonly MultiTokenPrediction? _mtp;
     private readonly Workspace _workspace;
     private readonly Batch _ahead;
@@ -34,6 +35,7 @@ public sealed class Transformer : IDisposable
         {
             _blocks[i] = new Block(device, config, Layout.Plans[i]);
         }
+        _hashed = [.. weights.Layers.Select(layer => layer.Experts).Where(experts => !experts.ExpertsByToken.IsNone)];
         _mtp = weights.Mtp is null ? null : new MultiTokenPrediction(device, config, Layout);
         _workspace = new Workspace(device, config, maxRows);
         _ahead = new Batch(maxRows);
@@ -103,6 +105,7 @@ public sealed class Transformer : IDisposable
             batch.Slices[i].Sequence.Reserve(batch.Slices[i].Count);
         }
         s.Begin(batch);
+        AnnounceExperts(s.Tokens);
         _device.Embed(_weights.Embedding, s.Tokens, s.LayerInput);                        // (T) → (T, d)
         _device.HcExpand(s.LayerInput, s.Streams);                                        // → (T, n_hc, d), equal streams
         for (int i = 0; i < _blocks.Length; i++)
@@ -121,6 +124,15 @@ public sealed class Transformer : IDisposable
             RunAhead();
         }
         return logits;
+    }
+
+    // Hash layers choose by the token alone.
+    private void AnnounceExperts(in Tensor tokens)
+    {
+        foreach (ExpertsWeights experts in _hashed)
+        {
+            _device.WillNeed(experts.Routed, experts.ExpertsByToken, tokens);
+        }
     }
 
     private void Remember(Batch batch, in Tensor streams)

@@ -44,6 +44,10 @@ public static class WeightNames
             : $"mtp.{Number(key.Layer - layerCount)}.{name}";
     }
 
+    /// <summary>The official name of a part of a layer as a whole; * stands for every expert's number.</summary>
+    public static string StackName(WeightPart part, int layer, int layerCount) =>
+        Name(new WeightKey(part, layer), layerCount).Replace(Number(-1), ExpertMark, StringComparison.Ordinal);
+
     /// <summary>Every place where a checkpoint of a spelling may hold the weight, the usual one first; none where the spelling drops it.</summary>
     /// <param name="weight">the weight</param> <param name="spelling">the checkpoint's spelling</param>
     /// <param name="layerCount">main layers of the model</param>

@@ -1,5 +1,21 @@
 namespace Fathom.Model;
 
+/// <summary>How a device holds a part of a layer.</summary>
+internal enum WeightPlacement
+{
+    /// <summary>Numbers as they are: vectors, biases, the embedding, ids.</summary>
+    Numbers,
+
+    /// <summary>One matrix, packed.</summary>
+    Matrix,
+
+    /// <summary>The output groups, which lie one behind the other in the rows of one weight, as a packed stack.</summary>
+    Groups,
+
+    /// <summary>All routed experts of the layer as a packed stack.</summary>
+    Experts,
+}
+
 /// <summary>What a weight does, independent of its name in a checkpoint and of its layer. Comments give the official spelling.</summary>
 public enum WeightPart
 {
@@ -137,4 +153,22 @@ public enum WeightPart
 
     /// <summary>mtp.N.hnorm.</summary>
     MtpHiddenNorm,
+}
+
+/// <summary>Where the parts of a model go.</summary>
+internal static class WeightPlacements
+{
+    /// <summary>How a device holds the part.</summary>
+    public static WeightPlacement Of(WeightPart part) => part switch
+    {
+        WeightPart.OutputDown => WeightPlacement.Groups,
+        WeightPart.ExpertGate or WeightPart.ExpertUp or WeightPart.ExpertDown => WeightPlacement.Experts,
+        WeightPart.Head or WeightPart.HcHeadFn or WeightPart.HcAttentionFn or WeightPart.HcExpertsFn
+            or WeightPart.QueryDown or WeightPart.QueryUp or WeightPart.KeyValue or WeightPart.OutputUp
+            or WeightPart.CompressorKv or WeightPart.CompressorGate or WeightPart.IndexQuery or WeightPart.IndexHeadWeights
+            or WeightPart.IndexCompressorKv or WeightPart.IndexCompressorGate or WeightPart.Router
+            or WeightPart.SharedGate or WeightPart.SharedUp or WeightPart.SharedDown
+            or WeightPart.MtpEmbedding or WeightPart.MtpHidden => WeightPlacement.Matrix,
+        _ => WeightPlacement.Numbers,
+    };
 }

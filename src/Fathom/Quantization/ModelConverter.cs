@@ -10,13 +10,14 @@ namespace Fathom.Quantization;
 /// </summary>
 public static class ModelConverter
 {
-    private const string ConfigName = "config.json";
+    /// <summary>Name of the config in every model's folder.</summary>
+    internal const string ConfigName = "config.json";
 
     // As large as the shards of the released models, roughly.
     private const long ShardBytes = 5_000_000_000;
 
     // What a model needs beside weights and config; other files may describe the formats of the input.
-    private static readonly string[] s_companions = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "LICENSE"];
+    internal static readonly string[] Companions = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "LICENSE"];
 
     /// <summary>Converts a model. The output appears under its name only when it is complete and was read back.</summary>
     /// <param name="input">a model's folder</param> <param name="output">a folder that doesn't exist yet or is empty</param>
@@ -35,13 +36,17 @@ public static class ModelConverter
         {
             throw new CheckpointException($"{input}: expected a model's folder, found {(File.Exists(input) ? "a file" : "nothing")}. Give the folder that holds config.json.");
         }
+        if (PackedCheckpoint.IsAt(input))
+        {
+            throw new CheckpointException($"{input}: expected a model that is not packed, found {PackedCheckpoint.IndexName}. Give the folder that it was made from.");
+        }
         ConfigFile config = ConfigReader.Read(input);
         using Checkpoint checkpoint = Checkpoint.Open(input);
         CheckpointReader reader = CheckpointReader.Open(checkpoint, config.Config);
         using NewFolder folder = NewFolder.Create(output);
         ConversionReport report = Tensors(checkpoint, reader, folder.Path, format, progress, cancellation);
         WriteConfig(input, config, reader, folder, format);
-        foreach (string file in s_companions.Select(name => Path.Combine(input, name)).Where(File.Exists))
+        foreach (string file in Companions.Select(name => Path.Combine(input, name)).Where(File.Exists))
         {
             folder.Copy(file);
         }

@@ -22,6 +22,16 @@ internal sealed class NewFolder : IDisposable
     /// <exception cref="CheckpointException">the target is a file or a folder with something in it, or nothing can be made there</exception>
     public static NewFolder Create(string target)
     {
+        CheckFree(target);
+        string full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(target)), path = $"{full}.{Guid.NewGuid():N}.partial";
+        SafetensorsWriter.Guard(target, () => Directory.CreateDirectory(path));
+        return new NewFolder(full, path);
+    }
+
+    /// <summary>Refuses a target that holds something.</summary>
+    /// <exception cref="CheckpointException">it is a file or a folder with something in it</exception>
+    public static void CheckFree(string target)
+    {
         string full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(target));
         if (File.Exists(full) || (Directory.Exists(full) && Directory.EnumerateFileSystemEntries(full).Any()))
         {
@@ -29,9 +39,6 @@ internal sealed class NewFolder : IDisposable
                 $"{target}: expected a new or empty folder to write to, found {(File.Exists(full) ? "a file" : "one that holds something")}. " +
                 "Choose another name; nothing is overwritten.");
         }
-        string path = $"{full}.{Guid.NewGuid():N}.partial";
-        SafetensorsWriter.Guard(target, () => Directory.CreateDirectory(path));
-        return new NewFolder(full, path);
     }
 
     /// <summary>Copies a file into the folder.</summary>

@@ -19,6 +19,9 @@ public sealed unsafe class HostStorage : Storage
         _keeper = keeper;
     }
 
+    /// <summary>Whether its pages come from a file that memory may not hold as a whole, so that it pays to ask for them ahead.</summary>
+    internal bool IsPaged { get; init; }
+
     /// <summary>The first byte.</summary>
     internal byte* Pointer { get; private set; }
 
@@ -34,27 +37,37 @@ public sealed unsafe class HostStorage : Storage
             throw new InsufficientMemoryException(
                 $"expected at most {s_machineBytes} bytes, this machine's memory, found a need of {bytes} for {purpose.ToString().ToLowerInvariant()}.");
         }
-        bool large = bytes >= 2 * LargePages.Bytes;
-        nuint alignment = large ? LargePages.Bytes : bytes >= Environment.SystemPageSize ? (nuint)Environment.SystemPageSize : 64;
+        bool large = bytes >= 2 * MemoryAdvice.LargePageBytes;
+        nuint alignment = large ? MemoryAdvice.LargePageBytes : bytes >= Environment.SystemPageSize ? (nuint)Environment.SystemPageSize : 64;
         byte* pointer = (byte*)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), alignment);
         if (large)
         {
             // A hint: without such pages the memory is as good and a few per cent slower, so the answer does not matter.
-            LargePages.Advise(pointer, (nuint)bytes, wanted: true);
+            MemoryAdvice.LargePages(pointer, (nuint)bytes, wanted: true);
         }
         NativeMemory.Clear(pointer, (nuint)bytes);
         return new HostStorage(pointer, bytes, purpose, owned: true, keeper: null);
     }
 
     /// <summary>A view of foreign memory that <paramref name="keeper"/> keeps alive and that disposing this disposes.</summary>
-    internal static HostStorage Borrow(byte* pointer, long bytes, MemoryPurpose purpose, IDisposable? keeper) =>
-        new(pointer, bytes, purpose, owned: false, keeper);
+    internal static HostStorage Borrow(byte* pointer, long bytes, MemoryPurpose purpose, IDisposable? keeper, bool isPaged = false) =>
+        new(pointer, bytes, purpose, owned: false, keeper) { IsPaged = isPaged };
 
     /// <summary>Bytes <paramref name="offset"/> … <paramref name="offset"/> + <paramref name="count"/>.</summary>
     internal Span<byte> Span(long offset, int count)
     {
         Debug.Assert(!IsDisposed && offset >= 0 && count >= 0 && offset + count <= Bytes);
         return new Span<byte>(Pointer + offset, count);
+    }
+
+    /// <summary>Begins to read pages from the disk, where they are not in memory; does not wait.</summary>
+    /// <param name="offset">of the first byte</param> <param name="bytes">how many</param>
+    internal void WillNeed(long offset, long bytes)
+    {
+        if (IsPaged)
+        {
+            MemoryAdvice.WillNeed(Pointer + offset, (nuint)bytes);
+        }
     }
 
     /// <inheritdoc/>

@@ -38,9 +38,9 @@ internal sealed unsafe class PageMemory : IDisposable
     /// <param name="kind">of pages</param>
     public static PageMemory Allocate(long bytes, PageKind kind)
     {
-        ArgumentOutOfRangeException.ThrowIfNotEqual(bytes % LargePages.Bytes, 0, nameof(bytes));
-        void* pointer = NativeMemory.AlignedAlloc((nuint)bytes, LargePages.Bytes);
-        bool honoured = LargePages.Advise(pointer, (nuint)bytes, wanted: kind == PageKind.Huge);
+        ArgumentOutOfRangeException.ThrowIfNotEqual(bytes % MemoryAdvice.LargePageBytes, 0, nameof(bytes));
+        void* pointer = NativeMemory.AlignedAlloc((nuint)bytes, MemoryAdvice.LargePageBytes);
+        bool honoured = MemoryAdvice.LargePages(pointer, (nuint)bytes, wanted: kind == PageKind.Huge);
         var memory = new PageMemory((float*)pointer, bytes, honoured);
         memory.Floats.Fill(1);                                                            // pages that were never written are not memory
         return memory;

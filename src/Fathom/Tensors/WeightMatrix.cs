@@ -16,6 +16,20 @@ public enum WeightFormat
     Fp4,
 }
 
+/// <summary>From a checkpoint's element formats.</summary>
+internal static class WeightFormats
+{
+    /// <summary>How values of a type are packed.</summary>
+    public static WeightFormat Of(DType type) => type switch
+    {
+        DType.F32 => WeightFormat.F32,
+        DType.Bf16 => WeightFormat.Bf16,
+        DType.Fp8E4M3 => WeightFormat.Fp8,
+        DType.Fp4E2M1Pair => WeightFormat.Fp4,
+        _ => throw new ArgumentException($"A weight matrix cannot be {type}.", nameof(type)),
+    };
+}
+
 /// <summary>The numbers of the packed layout.</summary>
 public static class PanelLayout
 {
@@ -68,6 +82,9 @@ public sealed record WeightMatrix(Storage Storage, WeightFormat Format, int Coun
 {
     private const int Page = 4096;
 
+    /// <summary>Where the first matrix begins in the storage.</summary>
+    public long Offset { get; init; }
+
     /// <summary>Panels of one matrix.</summary>
     public int Panels => (Rows + PanelLayout.Rows - 1) / PanelLayout.Rows;
 
@@ -83,7 +100,10 @@ public sealed record WeightMatrix(Storage Storage, WeightFormat Format, int Coun
 
     /// <summary>Panel <paramref name="panel"/> of matrix <paramref name="matrix"/>, in host memory.</summary>
     internal Span<byte> Panel(int matrix, int panel) =>
-        ((HostStorage)Storage).Span((matrix * MatrixBytes) + ((long)panel * PanelBytes), PanelBytes);
+        ((HostStorage)Storage).Span(Offset + (matrix * MatrixBytes) + ((long)panel * PanelBytes), PanelBytes);
+
+    /// <summary>Says that a matrix in host memory will be read soon, where its pages may be on the disk.</summary>
+    internal void WillNeed(int matrix) => ((HostStorage)Storage).WillNeed(Offset + (matrix * MatrixBytes), MatrixBytes);
 
     private static long BytesOfMatrix(WeightFormat format, int rows, int columns)
     {
