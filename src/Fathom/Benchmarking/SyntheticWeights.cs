@@ -79,7 +79,8 @@ public sealed class SyntheticWeights : IDisposable
         ArgumentNullException.ThrowIfNull(config);
         SafetensorsWriter.Guard(folder, () => Directory.CreateDirectory(folder));
         using var source = new SyntheticWeights(ExpectedWeights.Of(config), format, config.ExpertCount);
-        new PackedWriter(device, config, ExpectedWeights.Of(config), source.Read).Write(folder, $"synthetic {Seed} {format} {config.GetHashCode():x}", progress, cancellation);
+        string fingerprint = FormattableString.Invariant($"synthetic {Seed} {format} {config} {string.Join(',', config.CompressRatios)}");
+        new PackedWriter(device, config, ExpectedWeights.Of(config), source.Read).Write(folder, fingerprint, progress, cancellation);
     }
 
     /// <summary>Bytes of pools that are needed while the weights are made.</summary>
