@@ -22,6 +22,8 @@ internal static class Program
         TokenizeCommand.Create,
         InspectCommand.Create,
         PlanCommand.Create,
+        PrefillCommand.Create,
+        CacheCommand.Create,
         QuantizeCommand.Create,
         BenchCommand.Create,
         TrainCommand.Create,

@@ -11,16 +11,20 @@ internal sealed class ReadingProgress(int total, bool quiet, string unit = "toke
 
     private readonly long _begin = Stopwatch.GetTimestamp();
     private TimeSpan _shown;
+    private int _found;
     private bool _visible;
+
+    /// <summary>Says what was there already and took no time.</summary>
+    public void Found(int done) => _found = done;
 
     public void Report(int done)
     {
         TimeSpan elapsed = Stopwatch.GetElapsedTime(_begin);
-        if (quiet || elapsed - _shown < s_interval)
+        if (quiet || elapsed - _shown < s_interval || done <= _found)
             return;
         _shown = elapsed;
-        TimeSpan left = elapsed * ((double)(total - done) / done);
-        string line = string.Create(CultureInfo.InvariantCulture, $"{done:N0} of {total:N0} {unit}, {done / elapsed.TotalSeconds:N0}/s, {left:mm\\:ss} left");
+        TimeSpan left = elapsed * ((double)(total - done) / (done - _found));
+        string line = string.Create(CultureInfo.InvariantCulture, $"{done:N0} of {total:N0} {unit}, {(done - _found) / elapsed.TotalSeconds:N0}/s, {left:mm\\:ss} left");
         if (Console.IsErrorRedirected)
             Console.Error.WriteLine(line);
         else

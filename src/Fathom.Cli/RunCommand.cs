@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Fathom.Cache;
 using Fathom.Engine;
 using Fathom.Text;
 
@@ -11,6 +12,8 @@ internal static class RunCommand
     private const float DefaultTemperature = 0.8f;
     private const float DefaultTopP = 0.95f;
 
+    private static TimeSpan Worthwhile { get; } = TimeSpan.FromSeconds(2);
+
     public static Command Create()
     {
         var prompt = new Argument<string?>("PROMPT") { Description = "The text to complete.", Arity = ArgumentArity.ZeroOrOne };
@@ -19,14 +22,19 @@ internal static class RunCommand
         Option<int> threads = Arguments.Threads();
         Option<bool> json = Arguments.Json();
         Option<bool> quiet = Arguments.Quiet();
+        var caches = new CacheArguments();
+        var noCache = new Option<bool>("--no-cache") { Description = "Neither look for the text in the caches on the disk nor store it there." };
+        var cache = new Option<string?>("--cache") { Description = "Go on from a text that fathom prefill --pin has stored: PROMPT stands behind it.", HelpName = "NAME" };
         var generation = new GenerationArguments(DefaultMaxTokens, DefaultTemperature, DefaultTopP);
         var command = new CommandWithExample(
             "run",
-            "Completes a text: the completion streams to stdout, speeds go to stderr. The names of special tokens in the text stand for those tokens.",
+            "Completes a text: the completion streams to stdout, speeds go to stderr. The names of special tokens in the text stand for those tokens. "
+            + $"A text that took {Worthwhile.TotalSeconds} seconds or more to read is kept on the disk, and its beginning is not read again.",
             "fathom run \"And it came to pass\" --max-tokens 60 --seed 7")
         {
-            prompt, file, model, threads, json, quiet,
+            prompt, file, model, threads, cache, noCache, json, quiet,
         };
+        caches.AddTo(command);
         generation.AddTo(command);
         command.SetAction((parsed, cancellation) => Task.Run(
             () =>
@@ -37,12 +45,28 @@ internal static class RunCommand
                     parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), generation.AllowUnused(parsed));
                 using var generator = new Generator(
                     session.Model, session.Device, generation.Context(parsed, session.Model), generation.Speculative(parsed));
+                string? pinned = parsed.GetValue(cache);
+                if (pinned is not null && (parsed.GetValue(noCache) || generation.Speculative(parsed)))
+                    throw new UsageException("--cache takes what is stored; it cannot go with --no-cache or --speculative, since stored texts hold nothing to guess from.");
+                PrefixStore? store = parsed.GetValue(noCache) || generation.Speculative(parsed) ? null : caches.Open(parsed, session);
                 var run = new Run(session, generator, sampling, generation.MaxTokens(parsed), parsed.GetValue(json), parsed.GetValue(quiet));
-                run.Complete(text, cancellation);
+                run.Complete(Tokens(session, store, pinned, text), store, cancellation);
                 return ExitCode.Success;
             },
             cancellation));
         return command;
+    }
+
+    // Behind a pinned text, whose last letters may belong to the first token of what follows.
+    private static int[] Tokens(ModelSession session, PrefixStore? store, string? pinned, byte[] text)
+    {
+        if (pinned is null)
+            return [session.Model.Config.BosToken, .. session.Tokenizer.Encode(text, recognizeAddedTokens: true)];
+        int[]? before = store!.TokensOf(pinned);                                          // asked for together with a store
+        StorePin? pin = store.FindPin(pinned);
+        if (before is null || pin is null)
+            throw new RequestException($"--cache {pinned}: expected a text that this model has stored whole under this name, found none. fathom cache list shows what there is.");
+        return [.. before, .. session.Tokenizer.Encode([.. System.Text.Encoding.UTF8.GetBytes(pin.Rest), .. text], recognizeAddedTokens: true)];
     }
 
     private static byte[] Text(string? prompt, string? file) => (prompt, file) switch
@@ -55,11 +79,15 @@ internal static class RunCommand
 
     private sealed class Run(ModelSession session, Generator generator, SamplingOptions sampling, int maxTokens, bool json, bool quiet)
     {
-        public void Complete(byte[] text, CancellationToken cancellation)
+        private int _restored;
+
+        public void Complete(int[] tokens, PrefixStore? store, CancellationToken cancellation)
         {
-            int[] tokens = [session.Model.Config.BosToken, .. session.Tokenizer.Encode(text, recognizeAddedTokens: true)];
             var progress = new ReadingProgress(tokens.Length, quiet);
-            generator.Read(tokens, progress.Report, cancellation);
+            if (store is null)
+                generator.Read(tokens, progress.Report, cancellation);
+            else
+                _restored = generator.Read(tokens, store, Worthwhile, progress.Found, progress.Report, cancellation);
             progress.End();
             var completion = new System.Text.StringBuilder();
             var detokenizer = new Detokenizer(session.Tokenizer);
@@ -72,7 +100,7 @@ internal static class RunCommand
             else
                 Console.Out.WriteLine();
             if (!quiet)
-                Console.Error.WriteLine($"{Speeds.Line(generator.Stats)}, seed {sampling.Seed}, ended by {Reason(generator.Finish)}");
+                Console.Error.WriteLine($"{(_restored > 0 ? $"{_restored} tokens from the cache, " : "")}{Speeds.Line(generator.Stats)}, seed {sampling.Seed}, ended by {Reason(generator.Finish)}");
 
             void Write(string piece)
             {
@@ -93,6 +121,7 @@ internal static class RunCommand
                 json.WriteString("finish", Reason(generator.Finish));
                 json.WriteNumber("seed", sampling.Seed);
                 json.WriteNumber("promptTokens", promptTokens);
+                json.WriteNumber("cachedTokens", _restored);
                 json.WriteNumber("tokens", generator.Length - promptTokens);
                 json.WriteNumber("prefillTokensPerSecond", Speeds.Prefill(generator.Stats));
                 json.WriteNumber("decodeTokensPerSecond", Speeds.Decode(generator.Stats));

@@ -48,7 +48,7 @@ public sealed class GenerationStats
 /// One sequence of a loaded model: takes prompt tokens, gives generated ones. Prompts go through the model in pieces of at most the largest
 /// batch; the pieces never show in the result. One thread at a time.
 /// </summary>
-public sealed class Generator : IDisposable
+public sealed partial class Generator : IDisposable
 {
     private readonly Device _device;
     private readonly Transformer _transformer;

@@ -25,6 +25,9 @@ public enum CacheFormat
 public sealed record LayerLayout(
     long Window, long Compressor, long IndexCompressor, long CompressedRows, long IndexRows, int RowsPerBlock);
 
+/// <summary>A run of bytes in a state or a block.</summary>
+internal readonly record struct ByteRange(long Offset, long Bytes);
+
 /// <summary>
 /// The byte layout of a sequence's memory, the same in memory and on disk. The state is small and belongs to one sequence: window
 /// rings, open compressor windows, the streams of the last token. Blocks hold the rows of 2,048 tokens in all layers and are shared.
@@ -106,6 +109,48 @@ public sealed class CacheLayout
             }
         }
         return first;
+    }
+
+    /// <summary>Whether blocks end where entries do, so that a full block is never written again and may be shared beyond this process.</summary>
+    public bool HasWholeBlocks => Plans.All(plan => plan.Ratio == 0 || BlockTokens % plan.Ratio == 0);
+
+    /// <summary>
+    /// The parts of the state that the token at <paramref name="position"/> and those behind it can read: all but the rings of compressors
+    /// whose windows don't overlap and have just been closed.
+    /// </summary>
+    internal IEnumerable<ByteRange> StateRanges(int position)
+    {
+        for (int i = 0; i < Layers.Count; i++)
+        {
+            LayerPlan plan = Plans[i];
+            yield return new ByteRange(Layers[i].Window, (long)Config.SlidingWindow * KeyFormat.Bytes);
+            if (plan.Ratio > 0 && (plan.WindowsPerEntry > 1 || position % plan.Ratio != 0))
+            {
+                yield return new ByteRange(Layers[i].Compressor, RingBytes(plan, Config.HeadDim));
+                if (plan.Attention == AttentionKind.Csa)
+                {
+                    yield return new ByteRange(Layers[i].IndexCompressor, RingBytes(plan, Config.IndexHeadDim));
+                }
+            }
+        }
+        yield return new ByteRange(LastStreams, (long)Config.HcMult * Config.HiddenSize * sizeof(float));
+    }
+
+    /// <summary>The parts of a block that its first <paramref name="tokens"/> tokens have written.</summary>
+    internal IEnumerable<ByteRange> BlockRanges(int tokens)
+    {
+        for (int i = 0; i < Layers.Count; i++)
+        {
+            long rows = Plans[i].Ratio == 0 ? 0 : tokens / Plans[i].Ratio;
+            if (rows > 0)
+            {
+                yield return new ByteRange(Layers[i].CompressedRows, rows * KeyFormat.Bytes);
+                if (Plans[i].Attention == AttentionKind.Csa)
+                {
+                    yield return new ByteRange(Layers[i].IndexRows, rows * IndexFormat.Bytes);
+                }
+            }
+        }
     }
 
     private static RowKind Kind(CacheFormat format, RowKind released) => format switch

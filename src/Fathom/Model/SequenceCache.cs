@@ -101,6 +101,20 @@ public sealed class SequenceCache : IDisposable
         Tentative = None;
     }
 
+    /// <summary>Begins with tokens whose state and rows will be written from elsewhere; the sequence must be empty.</summary>
+    internal void Begin(ReadOnlySpan<int> tokens)
+    {
+        Debug.Assert(Length == 0);
+        Reserve(tokens.Length);
+        Append(tokens);
+    }
+
+    /// <summary>A part of the state.</summary>
+    internal Tensor State(ByteRange range) => Bytes(_state, range);
+
+    /// <summary>A part of a block.</summary>
+    internal Tensor Block(int index, ByteRange range) => Bytes(_memory[index], range);
+
     /// <summary>Records that the rows of the token behind the last are written too.</summary>
     internal void Propose(int token) => Tentative = token;
 
@@ -132,6 +146,8 @@ public sealed class SequenceCache : IDisposable
         _blocks.Clear();
         _memory.Clear();
     }
+
+    private static Tensor Bytes(Storage storage, ByteRange range) => new(storage, range.Offset, DType.U8, 1, 1, checked((int)range.Bytes));
 
     internal static Tensor Bytes(Storage storage) => new(storage, 0, DType.U8, 1, 1, checked((int)storage.Bytes));
 

@@ -1,0 +1,72 @@
+using System.Diagnostics;
+using Fathom.Cache;
+
+namespace Fathom.Engine;
+
+public sealed partial class Generator
+{
+    /// <summary>Tokens between two checkpoints of a long prompt: that many are computed again at most where reading was ended by force.</summary>
+    public const int CheckpointTokens = 16_384;
+
+    /// <summary>
+    /// Reads a prompt into an empty sequence: takes its longest stored beginning from the store and computes the rest, which is stored if computing took long enough. The logits
+    /// are those of a sequence that was computed from nothing, bit for bit.
+    /// </summary>
+    /// <param name="tokens">at least one; ids within the vocabulary</param> <param name="store">of the same model</param>
+    /// <param name="worthwhile">seconds of computing below which nothing is written</param>
+    /// <param name="restored">told the tokens that were restored, or null</param> <param name="progress">told the tokens restored or read so far, or null</param> <param name="cancellation">stops between pieces; what was read is stored</param>
+    /// <returns>tokens that were restored</returns>
+    /// <exception cref="RequestException">a token is out of range, the prompt does not fit, the sequence is not empty, or it guesses: stored sequences hold nothing to guess from</exception>
+    public int Read(
+        ReadOnlySpan<int> tokens, PrefixStore store, TimeSpan worthwhile, Action<int>? restored, Action<int>? progress, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        if (Length > 0 || _speculative is not null)
+        {
+            throw new RequestException($"A prompt is restored into an empty sequence without speculative decoding, found {Length} tokens{(_speculative is null ? "" : " and speculative decoding")}.");
+        }
+        PromptCheck.Require(tokens, Context, _logits.Length);
+        int found = Restored(tokens, store);
+        restored?.Invoke(found);
+        long begin = Stopwatch.GetTimestamp();
+        bool isWorthwhile() => Stopwatch.GetElapsedTime(begin) >= worthwhile;
+        try
+        {
+            while (Length < tokens.Length)
+            {
+                int before = Length, end = (int)Math.Min(tokens.Length, (Length / CheckpointTokens + 1L) * CheckpointTokens);
+                Read(tokens[before..end], progress is null ? null : read => progress(before + read), cancellation);
+                if (isWorthwhile())
+                {
+                    store.Save(_sequence, _logits);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (isWorthwhile())
+        {
+            store.Save(_sequence, _logits);
+            throw;
+        }
+        return found;
+    }
+
+    /// <summary>Stores the sequence as it is.</summary>
+    /// <returns>whether all of it is stored; if not, the store has reported why</returns>
+    public bool Save(PrefixStore store)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        return store.Save(_sequence, _logits);
+    }
+
+    private int Restored(ReadOnlySpan<int> tokens, PrefixStore store)
+    {
+        try
+        {
+            return store.Restore(tokens, _sequence, _logits);
+        }
+        catch (OutOfMemoryException e)
+        {
+            throw TooLarge(e);
+        }
+    }
+}
