@@ -23,6 +23,13 @@ internal static class PrefillCommand
         Option<int> threads = Arguments.Threads();
         Option<bool> json = Arguments.Json();
         Option<bool> quiet = Arguments.Quiet();
+        var checkpoint = new Option<int>("--checkpoint")
+        {
+            Description = "Tokens between two places at which reading can go on after it was ended by force.",
+            HelpName = "N",
+            DefaultValueFactory = _ => Generator.CheckpointTokens,
+        };
+        checkpoint.Validators.Add(result => Arguments.InRange(result, 1, int.MaxValue));
         var caches = new CacheArguments();
         var command = new CommandWithExample(
             "prefill",
@@ -30,7 +37,7 @@ internal static class PrefillCommand
             + "the last token that does not depend on what follows. What was stopped, by Ctrl-C or otherwise, goes on when the same command is given again.",
             "fathom prefill --pin contracts a.txt b.txt && fathom run --cache contracts \"The notice period is\"")
         {
-            files, pin, model, threads, json, quiet,
+            files, pin, checkpoint, model, threads, json, quiet,
         };
         caches.AddTo(command);
         command.SetAction((parsed, cancellation) => Task.Run(
@@ -42,7 +49,7 @@ internal static class PrefillCommand
                 using ModelSession session = ModelSession.Open(parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), allowUnused: false);
                 PrefixStore store = caches.Open(parsed, session);
                 var prefill = new Prefill(session, store, parsed.GetValue(threads), parsed.GetValue(json), parsed.GetValue(quiet));
-                return prefill.Run(name, sources, text, cancellation);
+                return prefill.Run(name, sources, text, parsed.GetValue(checkpoint), cancellation);
             },
             cancellation));
         return command;
@@ -68,7 +75,7 @@ internal static class PrefillCommand
 
     private sealed class Prefill(ModelSession session, PrefixStore store, int threads, bool json, bool quiet)
     {
-        public int Run(string name, string[] sources, string text, CancellationToken cancellation)
+        public int Run(string name, string[] sources, string text, int checkpoint, CancellationToken cancellation)
         {
             (int[] stable, string rest) = Stable(session.Tokenizer, text);
             int[] tokens = [session.Model.Config.BosToken, .. stable];
@@ -81,7 +88,7 @@ internal static class PrefillCommand
             long begin = Stopwatch.GetTimestamp();
             try
             {
-                stored = generator.Read(tokens, store, TimeSpan.Zero, progress.Found, progress.Report, cancellation);
+                stored = generator.Read(tokens, store, TimeSpan.Zero, progress.Found, progress.Report, cancellation, checkpoint);
             }
             catch (OperationCanceledException)
             {

@@ -126,7 +126,7 @@ public sealed class PrefixStore
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            _options.Report?.Invoke($"{_path}: the cache was not written: {e.Message} Answers stay as they are; later ones will not find this text.");
+            _options.Report?.Invoke($"{_path}: the cache was not written: {e.Message.TrimEnd('.')}. Answers stay as they are; later ones will not find this text.");
             return false;
         }
     }

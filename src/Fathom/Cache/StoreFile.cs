@@ -71,9 +71,14 @@ internal static class StoreFile
             }
             File.Move(partial, path, overwrite: true);
         }
-        catch
+        catch (Exception e)
         {
             Discard(partial);
+            // So the runtime calls a file that the file system or a limit does not allow.
+            if (e is ArgumentOutOfRangeException)
+            {
+                throw new IOException(e.Message, e);
+            }
             throw;
         }
         return HeaderBytes + body.Length;

@@ -14,16 +14,22 @@ public sealed partial class Generator
     /// </summary>
     /// <param name="tokens">at least one; ids within the vocabulary</param> <param name="store">of the same model</param>
     /// <param name="worthwhile">seconds of computing below which nothing is written</param>
+    /// <param name="checkpointTokens">tokens between two checkpoints of a long prompt</param>
     /// <param name="restored">told the tokens that were restored, or null</param> <param name="progress">told the tokens restored or read so far, or null</param> <param name="cancellation">stops between pieces; what was read is stored</param>
     /// <returns>tokens that were restored</returns>
     /// <exception cref="RequestException">a token is out of range, the prompt does not fit, the sequence is not empty, or it guesses: stored sequences hold nothing to guess from</exception>
     public int Read(
-        ReadOnlySpan<int> tokens, PrefixStore store, TimeSpan worthwhile, Action<int>? restored, Action<int>? progress, CancellationToken cancellation)
+        ReadOnlySpan<int> tokens, PrefixStore store, TimeSpan worthwhile, Action<int>? restored, Action<int>? progress, CancellationToken cancellation,
+        int checkpointTokens = CheckpointTokens)
     {
         ArgumentNullException.ThrowIfNull(store);
         if (Length > 0 || _speculative is not null)
         {
             throw new RequestException($"A prompt is restored into an empty sequence without speculative decoding, found {Length} tokens{(_speculative is null ? "" : " and speculative decoding")}.");
+        }
+        if (checkpointTokens < 1)
+        {
+            throw new RequestException($"Tokens between two checkpoints: expected at least 1, found {checkpointTokens}.");
         }
         PromptCheck.Require(tokens, Context, _logits.Length);
         int found = Restored(tokens, store);
@@ -34,7 +40,7 @@ public sealed partial class Generator
         {
             while (Length < tokens.Length)
             {
-                int before = Length, end = (int)Math.Min(tokens.Length, (Length / CheckpointTokens + 1L) * CheckpointTokens);
+                int before = Length, end = (int)Math.Min(tokens.Length, ((Length / checkpointTokens) + 1L) * checkpointTokens);
                 Read(tokens[before..end], progress is null ? null : read => progress(before + read), cancellation);
                 if (isWorthwhile())
                 {
