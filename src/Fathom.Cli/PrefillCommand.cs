@@ -1,10 +1,7 @@
 using System.CommandLine;
-using System.Diagnostics;
-using System.Globalization;
 using System.Text;
 using Fathom.Cache;
 using Fathom.Engine;
-using Fathom.Planning;
 using Fathom.Text;
 
 namespace Fathom.Cli;
@@ -30,6 +27,7 @@ internal static class PrefillCommand
             DefaultValueFactory = _ => Generator.CheckpointTokens,
         };
         checkpoint.Validators.Add(result => Arguments.InRange(result, 1, int.MaxValue));
+        var csv = new Option<string?>("--csv") { Description = "Write tokens, seconds, speed and memory at every checkpoint.", HelpName = "FILE" };
         var caches = new CacheArguments();
         var command = new CommandWithExample(
             "prefill",
@@ -37,7 +35,7 @@ internal static class PrefillCommand
             + "the last token that does not depend on what follows. What was stopped, by Ctrl-C or otherwise, goes on when the same command is given again.",
             "fathom prefill --pin contracts a.txt b.txt && fathom run --cache contracts \"The notice period is\"")
         {
-            files, pin, checkpoint, model, threads, json, quiet,
+            files, pin, checkpoint, csv, model, threads, json, quiet,
         };
         caches.AddTo(command);
         command.SetAction((parsed, cancellation) => Task.Run(
@@ -48,11 +46,34 @@ internal static class PrefillCommand
                 string text = string.Join("\n\n", sources.Select(source => Encoding.UTF8.GetString(TextInput.Read(source))));
                 using ModelSession session = ModelSession.Open(parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), allowUnused: false);
                 PrefixStore store = caches.Open(parsed, session);
-                var prefill = new Prefill(session, store, parsed.GetValue(threads), parsed.GetValue(json), parsed.GetValue(quiet));
-                return prefill.Run(name, sources, text, parsed.GetValue(checkpoint), cancellation);
+                (int[] stable, string remainder) = Stable(session.Tokenizer, text);
+                int[] tokens = [session.Model.Config.BosToken, .. stable];
+                var reading = new PrefillReading(session, store, tokens, parsed.GetValue(checkpoint), parsed.GetValue(quiet));
+                reading.Run(cancellation);
+                if (parsed.GetValue(csv) is { } path)
+                    File.WriteAllText(path, reading.Csv);
+                Pin(store, name, tokens, sources, remainder);
+                if (parsed.GetValue(json))
+                    JsonOutput.Write(writer => reading.WriteJson(writer, name));
+                else
+                    Console.Out.WriteLine($"{name}: {reading}");
+                return ExitCode.Success;
             },
             cancellation));
         return command;
+    }
+
+    private static void Pin(PrefixStore store, string name, int[] tokens, string[] sources, string remainder)
+    {
+        try
+        {
+            if (!store.Pin(name, tokens, sources, remainder))
+                throw new RequestException($"{name}: the text was read but is not stored whole. The lines above say why; make room or choose another --cache-dir, and give the same command again.");
+        }
+        catch (ArgumentException e)
+        {
+            throw new UsageException(e.Message);
+        }
     }
 
     /// <summary>The tokens of a text whatever follows it, and the end of the text that they leave out.</summary>
@@ -70,73 +91,6 @@ internal static class PrefillCommand
             int length = tokenizer.DecodeBytes(tokens.AsSpan(0, stable)).Length;
             if (length == bytes.Length || (bytes[length] & 0xC0) != 0x80)
                 return (tokens[..stable], Encoding.UTF8.GetString(bytes.AsSpan(length)));
-        }
-    }
-
-    private sealed class Prefill(ModelSession session, PrefixStore store, int threads, bool json, bool quiet)
-    {
-        public int Run(string name, string[] sources, string text, int checkpoint, CancellationToken cancellation)
-        {
-            (int[] stable, string rest) = Stable(session.Tokenizer, text);
-            int[] tokens = [session.Model.Config.BosToken, .. stable];
-            int stored = store.Find(tokens);
-            double forecast = Forecast(tokens.Length) * (1 - ((double)stored / tokens.Length));
-            if (!quiet)
-                Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{tokens.Length:N0} tokens, {stored:N0} of them stored already; {forecast:N0} s at least for the rest."));
-            using var generator = new Generator(session.Model, session.Device, session.Model.Config.MaxPositions);
-            var progress = new ReadingProgress(tokens.Length, quiet);
-            long begin = Stopwatch.GetTimestamp();
-            try
-            {
-                stored = generator.Read(tokens, store, TimeSpan.Zero, progress.Found, progress.Report, cancellation, checkpoint);
-            }
-            catch (OperationCanceledException)
-            {
-                progress.End();
-                throw new RequestException($"Stopped at {generator.Length:N0} of {tokens.Length:N0} tokens, which are stored. Give the same command again to go on.");
-            }
-
-            progress.End();
-            double seconds = Stopwatch.GetElapsedTime(begin).TotalSeconds;
-            if (!IsPinned(name, tokens, sources, rest))
-                throw new RequestException($"{name}: the text was read but is not stored whole. The lines above say why; make room or choose another --cache-dir, and give the same command again.");
-            if (json)
-            {
-                JsonOutput.Write(writer =>
-                {
-                    writer.WriteString("pin", name);
-                    writer.WriteNumber("tokens", tokens.Length);
-                    writer.WriteNumber("cachedTokens", stored);
-                    writer.WriteNumber("seconds", seconds);
-                    writer.WriteNumber("forecastSeconds", forecast);
-                    writer.WriteNumber("bytesWritten", store.Statistics.BytesWritten);
-                });
-            }
-            else
-            {
-                Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                    $"{name}: {tokens.Length:N0} tokens, {tokens.Length - stored:N0} read in {seconds:N1} s, {store.Statistics.BytesWritten:N0} B written"));
-            }
-
-            return ExitCode.Success;
-        }
-
-        private bool IsPinned(string name, int[] tokens, string[] sources, string rest)
-        {
-            try
-            {
-                return store.Pin(name, tokens, sources, rest);
-            }
-            catch (ArgumentException e)
-            {
-                throw new UsageException(e.Message);
-            }
-        }
-
-        private double Forecast(int tokens)
-        {
-            var plan = ContextPlan.For(session.Model.Config, TensorInventory.For(session.Model.Config), tokens);
-            return Planning.Forecast.For(plan, MachineRates.Measure(threads), users: 1, MachineRates.MeasureMemoryAvailable()).PrefillSeconds;
         }
     }
 }

@@ -1,0 +1,122 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Fathom.Cache;
+using Fathom.Engine;
+using Fathom.Planning;
+using Fathom.Tensors;
+
+namespace Fathom.Cli;
+
+/// <summary>Reads a long text into a store, tells how long it will take, and how long it took.</summary>
+internal sealed class PrefillReading(ModelSession session, PrefixStore store, int[] tokens, int checkpoint, bool quiet)
+{
+    private const string CsvHeader = "tokens,seconds,tokensPerSecond,residentBytes,cacheBytes\n";
+
+    // Tokens behind the first, which still compile, say how fast this machine is; later ones cost more by the operations of their longer contexts.
+    private const int WarmUpTokens = 1024;
+    private const int SampleTokens = 2048;
+
+    // Index scores multiply bytes, four to the lane of a single.
+    private const double IndexShare = 0.25;
+    private const int Steps = 256;
+
+    private readonly StringBuilder _csv = new(CsvHeader);
+    private TensorInventory? _inventory;
+    private int _stored;
+    private double _seconds;
+    private double? _forecast;
+
+    /// <summary>Tokens, seconds and memory along the way.</summary>
+    public string Csv => _csv.ToString();
+
+    /// <exception cref="RequestException">stopped; what was read is stored</exception>
+    public void Run(CancellationToken cancellation)
+    {
+        using var generator = new Generator(session.Model, session.Device, session.Model.Config.MaxPositions);
+        var progress = new ReadingProgress(tokens.Length, quiet);
+        long begin = Stopwatch.GetTimestamp();
+        (int Tokens, double Seconds) last = default, sample = default;
+        try
+        {
+            generator.Read(tokens, store, TimeSpan.Zero, Found, Report, cancellation, checkpoint);
+        }
+        catch (OperationCanceledException)
+        {
+            progress.End();
+            throw new RequestException(string.Create(
+                CultureInfo.InvariantCulture, $"Stopped at {generator.Length:N0} of {tokens.Length:N0} tokens, which are stored. Give the same command again to go on."));
+        }
+
+        progress.End();
+        _seconds = Stopwatch.GetElapsedTime(begin).TotalSeconds;
+
+        void Found(int found)
+        {
+            _stored = found;
+            last = (found, 0);
+            progress.Found(found);
+            Tell($"{tokens.Length:N0} tokens, {found:N0} of them stored already");
+        }
+
+        void Report(int done)
+        {
+            double seconds = Stopwatch.GetElapsedTime(begin).TotalSeconds;
+            if (sample.Tokens == 0 && done >= _stored + WarmUpTokens)
+            {
+                sample = (done, seconds);
+            }
+            else if (_forecast is null && sample.Tokens > 0 && done >= sample.Tokens + SampleTokens)
+            {
+                double perOperation = (seconds - sample.Seconds) / (Operations(done) - Operations(sample.Tokens));
+                _forecast = seconds + (perOperation * (Operations(tokens.Length) - Operations(done)));
+                Tell($"forecast by the first {done - _stored:N0} tokens: {_forecast:N0} s");
+            }
+
+            progress.Report(done);
+            if (done % checkpoint == 0 || done == tokens.Length)
+            {
+                double speed = (done - last.Tokens) / Math.Max(1e-9, seconds - last.Seconds);
+                _csv.Append(CultureInfo.InvariantCulture, $"{done},{seconds:F2},{speed:F1},{Environment.WorkingSet},{Storage.LiveBytes(MemoryPurpose.Cache)}\n");
+                last = (done, seconds);
+            }
+        }
+    }
+
+    public void WriteJson(Utf8JsonWriter json, string name)
+    {
+        json.WriteString("pin", name);
+        json.WriteNumber("tokens", tokens.Length);
+        json.WriteNumber("cachedTokens", _stored);
+        json.WriteNumber("seconds", _seconds);
+        if (_forecast is { } forecast)
+            json.WriteNumber("forecastSeconds", forecast);
+        json.WriteNumber("bytesWritten", store.Statistics.BytesWritten);
+    }
+
+    public override string ToString() => string.Create(
+        CultureInfo.InvariantCulture, $"{tokens.Length:N0} tokens, {tokens.Length - _stored:N0} of them read in {_seconds:N1} s{Forecast}, {store.Statistics.BytesWritten:N0} B written");
+
+    private string Forecast => _forecast is { } forecast ? string.Create(CultureInfo.InvariantCulture, $" (forecast {forecast:N0})") : "";
+
+    private void Tell(FormattableString line)
+    {
+        if (!quiet)
+            Console.Error.WriteLine(line.ToString(CultureInfo.InvariantCulture));
+    }
+
+    // Of reading so many tokens from nothing: the middle of each of many steps stands for it.
+    private double Operations(int count)
+    {
+        TensorInventory inventory = _inventory ??= TensorInventory.For(session.Model.Config);
+        double sum = 0;
+        for (int i = 0; i < Steps; i++)
+        {
+            FlopCount at = CostModel.Flops(session.Model.Config, inventory, (long)((i + 0.5) * count / Steps));
+            sum += at.Linear + at.Attention + (IndexShare * at.Index);
+        }
+
+        return sum * count / Steps;
+    }
+}
