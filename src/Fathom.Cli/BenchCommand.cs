@@ -92,7 +92,7 @@ internal sealed class BenchCommand
         int threads = parsed.GetValue(_threads);
         BenchTarget target = Target(parsed);
         target.CheckLengths(depths, prompts);
-        target.CheckMemory(MachineRates.MeasureMemoryAvailable(), Math.Min(MaxRows, prompts.Max()), Math.Max(depths.Max(), prompts.Max()));
+        target.CheckMemory(MachineMemory.MeasureAvailable(), Math.Min(MaxRows, prompts.Max()), Math.Max(depths.Max(), prompts.Max()));
 
         Action<string> tell = parsed.GetValue(_quiet) ? _ => { } : Console.Error.WriteLine;
         BenchEffort effort = parsed.GetValue(_quick) ? BenchEffort.Quick : BenchEffort.Usual;

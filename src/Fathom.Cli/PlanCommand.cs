@@ -2,6 +2,7 @@ using System.CommandLine;
 using Fathom.Checkpoints;
 using Fathom.Model;
 using Fathom.Planning;
+using Fathom.Tensors;
 
 namespace Fathom.Cli;
 
@@ -41,7 +42,7 @@ internal static class PlanCommand
             int threadCount = parsed.GetValue(threads);
             MachineRates rates = await Task.Run(() => MachineRates.Measure(threadCount), cancellation).WaitAsync(cancellation).ConfigureAwait(false);
             long userCount = parsed.GetValue(users);
-            var report = new PlanReport(name, plan, userCount, rates, Forecast.For(plan, rates, userCount, MachineRates.MeasureMemoryAvailable()));
+            var report = new PlanReport(name, plan, userCount, rates, Forecast.For(plan, rates, userCount, MachineMemory.MeasureAvailable()));
             if (parsed.GetValue(json))
                 report.WriteJson(Console.OpenStandardOutput());
             else

@@ -31,7 +31,7 @@ public sealed partial class Generator
         {
             throw new RequestException($"Tokens between two checkpoints: expected at least 1, found {checkpointTokens}.");
         }
-        PromptCheck.Require(tokens, Context, _logits.Length);
+        Require(tokens);
         int found = Restored(tokens, store);
         restored?.Invoke(found);
         long begin = Stopwatch.GetTimestamp();

@@ -50,6 +50,8 @@ public sealed class GenerationStats
 /// </summary>
 public sealed partial class Generator : IDisposable
 {
+    private const long LargeBytes = 64 << 20;
+
     private readonly Device _device;
     private readonly Transformer _transformer;
     private readonly SequenceCache _sequence;
@@ -118,7 +120,7 @@ public sealed partial class Generator : IDisposable
     /// <exception cref="RequestException">a token is out of range, or the prompt does not fit the context or memory</exception>
     public void Read(ReadOnlySpan<int> tokens, Action<int>? progress, CancellationToken cancellation)
     {
-        PromptCheck.Require(tokens, Context - Length, _logits.Length);
+        Require(tokens);
         for (int first = 0; first < tokens.Length; first += _batch.MaxRows)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -219,6 +221,16 @@ public sealed partial class Generator : IDisposable
         catch (OutOfMemoryException e)
         {
             throw TooLarge(e);
+        }
+    }
+
+    private void Require(ReadOnlySpan<int> tokens)
+    {
+        PromptCheck.Require(tokens, Context - Length, _logits.Length);
+        // Looking at the machine's memory takes milliseconds, so small prompts are spared.
+        if (tokens.Length / CacheLayout.BlockTokens * _transformer.Layout.BlockBytes > LargeBytes)
+        {
+            PromptCheck.RequireMemory(tokens.Length, Length, _transformer.Layout, MachineMemory.MeasureAvailable());
         }
     }
 

@@ -1,3 +1,5 @@
+using Fathom.Model;
+
 namespace Fathom.Engine;
 
 /// <summary>The door for token ids: nothing behind it checks them again.</summary>
@@ -24,4 +26,21 @@ internal static class PromptCheck
             }
         }
     }
+
+    /// <summary>Refuses a text whose cache would not fit into memory, before any of it is read.</summary>
+    /// <param name="tokens">to be read</param> <param name="length">tokens that the sequence has already</param>
+    /// <param name="layout">of the sequence</param> <param name="available">bytes of memory</param>
+    /// <exception cref="RequestException">it does not fit; the message says how much would</exception>
+    public static void RequireMemory(int tokens, int length, CacheLayout layout, long available)
+    {
+        long have = Blocks(length), needed = (Blocks((long)length + tokens) - have) * layout.BlockBytes;
+        if (needed > available)
+        {
+            long fits = Math.Max(0, ((have + (available / layout.BlockBytes)) * CacheLayout.BlockTokens) - length);
+            throw new RequestException(FormattableString.Invariant(
+                $"The prompt does not fit into memory: the cache of {tokens:N0} tokens needs {needed / 1e9:F1} GB, {available / 1e9:F1} GB are free, which is enough for {fits:N0} tokens. Shorten the prompt, or free memory."));
+        }
+    }
+
+    private static long Blocks(long tokens) => (tokens + CacheLayout.BlockTokens - 1) / CacheLayout.BlockTokens;
 }

@@ -22,14 +22,6 @@ public sealed record MachineRates(double ReadGBps, double FmaGflops, int Threads
         return new MachineRates(MeasureRead(threads, PageKind.Small, Rounds), MeasureFma(threads, Rounds), threads);
     }
 
-    /// <summary>Bytes of memory that are free now or hold only pages of files; less where a container sets a limit.</summary>
-    public static long MeasureMemoryAvailable()
-    {
-        GC.Collect();                                    // the runtime looks at the machine's memory when it collects
-        GCMemoryInfo info = GC.GetGCMemoryInfo(GCKind.Any);
-        return Math.Max(0, info.TotalAvailableMemoryBytes - info.MemoryLoadBytes);
-    }
-
     /// <summary>10⁹ bytes per second that all threads read together.</summary>
     internal static double MeasureRead(int threads, PageKind pages, int rounds)
     {

@@ -1,5 +1,6 @@
 using Fathom.Cpu;
 using Fathom.Engine;
+using Fathom.Model;
 using Fathom.Text;
 using Xunit;
 
@@ -52,6 +53,17 @@ public sealed class GeneratorTests : IDisposable
                 Assert.True(expected.AsSpan().SequenceEqual(tokens), $"{threads} threads, pieces of {rows}");
             }
         }
+    }
+
+    [Fact]
+    public void A_prompt_whose_cache_exceeds_memory_is_refused_with_numbers()
+    {
+        CacheLayout layout = _model.Transformer.Layout;
+        PromptCheck.RequireMemory(6 * CacheLayout.BlockTokens, 0, layout, 6 * layout.BlockBytes);
+        PromptCheck.RequireMemory(CacheLayout.BlockTokens - 10, 10, layout, 0);
+        string message = Assert.Throws<RequestException>(() => PromptCheck.RequireMemory(1_000_000, 1000, layout, 300 * layout.BlockBytes)).Message;
+        Assert.Contains("enough for 615,448 tokens", message, StringComparison.Ordinal);
+        Assert.Contains($"{(489 - 1) * layout.BlockBytes / 1e9:F1} GB", message, StringComparison.Ordinal);
     }
 
     [Fact]
