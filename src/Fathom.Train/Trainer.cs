@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Numerics.Tensors;
+using Fathom.Checkpoints;
 using Fathom.Cpu;
 using Fathom.Model;
 using Fathom.Train.Autograd;
@@ -82,9 +83,10 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>A new run from a finished model's weights: no momentum, no step done.</summary>
-    /// <param name="folder">the model, in any format the engine reads</param> <param name="config">its shape</param> <param name="options">how it is trained</param>
-    /// <exception cref="Checkpoints.CheckpointException">the weights cannot be read, or have another shape</exception>
-    public static Trainer BeginFrom(string folder, ModelConfig config, TrainerOptions options)
+    /// <param name="folder">the model, in any format the engine reads</param> <param name="mean">another one and its share in the mean of both, or null</param>
+    /// <param name="config">its shape</param> <param name="options">how it is trained</param>
+    /// <exception cref="CheckpointException">the weights cannot be read, or have another shape</exception>
+    public static Trainer BeginFrom(string folder, (string Folder, double Share)? mean, ModelConfig config, TrainerOptions options)
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(options);
@@ -92,6 +94,10 @@ public sealed class Trainer : IDisposable
         try
         {
             ModelFolder.Load(trainer._parameters, folder, quantized: true);
+            if (mean is { } other)
+            {
+                Mix(trainer._parameters, other.Folder, other.Share);
+            }
             trainer.BeginAverage();
             return trainer;
         }
@@ -99,6 +105,28 @@ public sealed class Trainer : IDisposable
         {
             trainer.Dispose();
             throw;
+        }
+    }
+
+    private static void Mix(Parameters parameters, string folder, double share)
+    {
+        var other = new Parameters(parameters.Config);
+        ModelFolder.Load(other, folder, quantized: true);
+        for (int layer = 0; layer < parameters.Config.HashLayerCount; layer++)
+        {
+            if (!parameters.Table(layer).AsSpan().SequenceEqual(other.Table(layer)))
+            {
+                throw new CheckpointException($"{folder}: expected the table of experts by token that the first model has in layer {layer}, found another. Only models of one origin have a mean.");
+            }
+        }
+        foreach ((Parameter a, Parameter b) in parameters.Numbers.Zip(other.Numbers))
+        {
+            Span<float> values = a.Value.Span;
+            ReadOnlySpan<float> others = b.Value.Span;
+            for (int i = 0; i < values.Length; i++)
+            {
+                values[i] = (float)(((1 - share) * values[i]) + (share * others[i]));
+            }
         }
     }
 
@@ -182,7 +210,7 @@ public sealed class Trainer : IDisposable
 
     /// <summary>Writes the weights as a checkpoint in singles. A config.json is not written.</summary>
     /// <param name="folder">where to</param> <param name="average">the averaged weights, not the last ones</param>
-    /// <exception cref="Checkpoints.CheckpointException">the folder holds another checkpoint, or the disk is full</exception>
+    /// <exception cref="CheckpointException">the folder holds another checkpoint, or the disk is full</exception>
     public void SaveModel(string folder, bool average = false)
     {
         if (average && _average.Length == 0)

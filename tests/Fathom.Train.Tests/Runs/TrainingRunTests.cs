@@ -75,6 +75,22 @@ public class TrainingRunTests
     }
 
     [Fact]
+    public void A_run_may_begin_with_the_mean_of_two_models()
+    {
+        using var folder = new TempFolder();
+        RunConfig config = RunConfig.Read(Write(folder, "run.json"));
+        byte[] first = Train(config, folder.Path("a"), long.MaxValue), second = Train(config with { PeakRate = config.PeakRate / 2 }, folder.Path("b"), long.MaxValue);
+        RunConfig still = config with { StartFrom = folder.Path("a", "model"), PeakRate = 1e-30f, RouterBiasSpeed = 0, Steps = 1 };
+        Assert.Equal(first, Train(still with { MeanWith = new MeanConfig(folder.Path("b", "model"), 0) }, folder.Path("none"), long.MaxValue));
+        Assert.Equal(second, Train(still with { MeanWith = new MeanConfig(folder.Path("b", "model"), 1) }, folder.Path("all"), long.MaxValue));
+        byte[] mean = Train(still with { MeanWith = new MeanConfig(folder.Path("b", "model"), 0.25) }, folder.Path("mean"), long.MaxValue);
+        Train(config with { Seed = 4 }, folder.Path("c"), 1);
+        Assert.Throws<CheckpointException>(() => Train(still with { MeanWith = new MeanConfig(folder.Path("c", "model"), 0.5) }, folder.Path("other"), 1));
+        int at = first.Length - 4000;
+        Assert.Equal((0.75 * BitConverter.ToSingle(first, at)) + (0.25 * BitConverter.ToSingle(second, at)), BitConverter.ToSingle(mean, at), 1e-6);
+    }
+
+    [Fact]
     public void The_estimate_of_memory_is_near_what_a_step_takes()
     {
         const int samples = 4, length = 1024;
