@@ -83,10 +83,10 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>A new run from a finished model's weights: no momentum, no step done.</summary>
-    /// <param name="folder">the model, in any format the engine reads</param> <param name="mean">another one and its share in the mean of both, or null</param>
+    /// <param name="folder">the model, in any format the engine reads</param> <param name="means">others, averaged into it one after the other, each with its share in the mean</param>
     /// <param name="config">its shape</param> <param name="options">how it is trained</param>
     /// <exception cref="CheckpointException">the weights cannot be read, or have another shape</exception>
-    public static Trainer BeginFrom(string folder, (string Folder, double Share)? mean, ModelConfig config, TrainerOptions options)
+    public static Trainer BeginFrom(string folder, IReadOnlyList<(string Folder, double Share)> means, ModelConfig config, TrainerOptions options)
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(options);
@@ -94,9 +94,9 @@ public sealed class Trainer : IDisposable
         try
         {
             ModelFolder.Load(trainer._parameters, folder, quantized: true);
-            if (mean is { } other)
+            foreach ((string other, double share) in means)
             {
-                Mix(trainer._parameters, other.Folder, other.Share);
+                Mix(trainer._parameters, other, share);
             }
             trainer.BeginAverage();
             return trainer;

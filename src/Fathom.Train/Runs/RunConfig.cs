@@ -16,8 +16,8 @@ public sealed record StageConfig(long Steps, int Length, TasksConfig? Tasks = nu
 /// <param name="LossShare">share of the answers in the loss; null to count them like other targets, of which there are far more</param>
 public sealed record TasksConfig(double Weight, IReadOnlyList<string> Kinds, int MinLength, double? LossShare = null);
 
-/// <summary>A second model to begin with.</summary>
-/// <param name="Folder">a finished model of the same shape</param> <param name="Share">of its weights in the mean, between 0 and 1</param>
+/// <summary>Another model to begin with.</summary>
+/// <param name="Folder">a finished model of the same shape</param> <param name="Share">of its weights in the mean with what came before, 0 to 1</param>
 public sealed record MeanConfig(string Folder, double Share);
 
 /// <summary>The file of <c>fathom train --config</c>: everything that decides a run. Paths are relative to the file.</summary>
@@ -29,8 +29,8 @@ public sealed record RunConfig
     /// <summary>A finished model's folder to begin with its weights, FP8 and FP4 among them; null for new ones.</summary>
     public string? StartFrom { get; init; }
 
-    /// <summary>Another finished model, to begin with the weighted mean of both: of two that parted late, it is often better than either. Null for none.</summary>
-    public MeanConfig? MeanWith { get; init; }
+    /// <summary>Finished models that are averaged into <see cref="StartFrom"/>, one after the other: of models that parted late the mean is often better than any. Null for none.</summary>
+    public IReadOnlyList<MeanConfig>? MeanWith { get; init; }
 
     /// <summary>Folder with tokenizer.json and tokenizer_config.json.</summary>
     public required string Tokenizer { get; init; }
@@ -123,7 +123,7 @@ public sealed record RunConfig
             {
                 Model = Path.Combine(folder, config.Model),
                 StartFrom = config.StartFrom is null ? null : Path.Combine(folder, config.StartFrom),
-                MeanWith = config.MeanWith is { } mean ? mean with { Folder = Path.Combine(folder, mean.Folder) } : null,
+                MeanWith = config.MeanWith?.Select(mean => mean with { Folder = Path.Combine(folder, mean.Folder) }).ToArray(),
                 Tokenizer = Path.Combine(folder, config.Tokenizer),
                 Texts = [.. config.Texts.Select(text => Path.Combine(folder, text))],
                 HeldOut = Path.Combine(folder, config.HeldOut),
@@ -154,7 +154,7 @@ public sealed record RunConfig
         Require(CheckpointEvery is null or > 0, "checkpointEvery", "at least 1, or null for one every five minutes", CheckpointEvery ?? 0);
         Require(PositionReach >= 0, "positionReach", "at least 0", PositionReach);
         Require(MeanWith is null || StartFrom is not null, "meanWith", "a startFrom beside it", "none");
-        Require(MeanWith is null or { Share: >= 0 and <= 1 }, "meanWith.share", "0 to 1", MeanWith?.Share ?? 0);
+        Require(MeanWith?.All(mean => mean.Share is >= 0 and <= 1) ?? true, "meanWith.share", "0 to 1", string.Join(", ", MeanWith?.Select(mean => mean.Share) ?? []));
         Require(MtpFrom >= 0, "mtpFrom", "at least 0", MtpFrom);
         Require(QuantizeFrom is null or >= 0, "quantizeFrom", "at least 0, or null", QuantizeFrom ?? 0);
         foreach (TasksConfig? tasks in Stages.Select(stage => stage.Tasks).Append(Tasks))

@@ -79,7 +79,7 @@ public sealed class TrainingRun : IDisposable
         {
             BatchSampler Draws(SamplerState? place) => Sampler(config, tasks => Sources(tasks, data, tokenizer, model), place);
             trainer = folder.HasState ? Trainer.Resume(folder.StatePath, model, options)
-                : config.StartFrom is { } start ? Trainer.BeginFrom(start, config.MeanWith is { } mean ? (mean.Folder, mean.Share) : null, model, options)
+                : config.StartFrom is { } start ? Trainer.BeginFrom(start, [.. (config.MeanWith ?? []).Select(mean => (mean.Folder, mean.Share))], model, options)
                 : Trainer.Begin(model, options, Frequencies(Draws(null), model.VocabularySize));
             return new TrainingRun(config, folder, trainer, Draws(folder.HasState ? folder.Place(trainer.Steps) : null), heldOut);
         }

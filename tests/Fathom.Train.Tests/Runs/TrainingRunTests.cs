@@ -81,11 +81,11 @@ public class TrainingRunTests
         RunConfig config = RunConfig.Read(Write(folder, "run.json"));
         byte[] first = Train(config, folder.Path("a"), long.MaxValue), second = Train(config with { PeakRate = config.PeakRate / 2 }, folder.Path("b"), long.MaxValue);
         RunConfig still = config with { StartFrom = folder.Path("a", "model"), PeakRate = 1e-30f, RouterBiasSpeed = 0, Steps = 1 };
-        Assert.Equal(first, Train(still with { MeanWith = new MeanConfig(folder.Path("b", "model"), 0) }, folder.Path("none"), long.MaxValue));
-        Assert.Equal(second, Train(still with { MeanWith = new MeanConfig(folder.Path("b", "model"), 1) }, folder.Path("all"), long.MaxValue));
-        byte[] mean = Train(still with { MeanWith = new MeanConfig(folder.Path("b", "model"), 0.25) }, folder.Path("mean"), long.MaxValue);
+        Assert.Equal(first, Train(still with { MeanWith = [new MeanConfig(folder.Path("b", "model"), 0)] }, folder.Path("none"), long.MaxValue));
+        Assert.Equal(second, Train(still with { MeanWith = [new MeanConfig(folder.Path("b", "model"), 1)] }, folder.Path("all"), long.MaxValue));
+        byte[] mean = Train(still with { MeanWith = [new MeanConfig(folder.Path("b", "model"), 0.5), new MeanConfig(folder.Path("a", "model"), 0.5)] }, folder.Path("mean"), long.MaxValue);
         Train(config with { Seed = 4 }, folder.Path("c"), 1);
-        Assert.Throws<CheckpointException>(() => Train(still with { MeanWith = new MeanConfig(folder.Path("c", "model"), 0.5) }, folder.Path("other"), 1));
+        Assert.Throws<CheckpointException>(() => Train(still with { MeanWith = [new MeanConfig(folder.Path("c", "model"), 0.5)] }, folder.Path("other"), 1));
         int at = first.Length - 4000;
         Assert.Equal((0.75 * BitConverter.ToSingle(first, at)) + (0.25 * BitConverter.ToSingle(second, at)), BitConverter.ToSingle(mean, at), 1e-6);
     }
