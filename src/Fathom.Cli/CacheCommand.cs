@@ -9,9 +9,10 @@ namespace Fathom.Cli;
 /// <summary><c>fathom cache</c>: what is kept on the disk, and for whom.</summary>
 internal static class CacheCommand
 {
-    public static Command Create()
+    public static CommandWithExample Create()
     {
-        var command = new Command("cache", "Lists, names, removes and checks the caches on the disk: texts that models have read and need not read again.");
+        var command = new CommandWithExample(
+            "cache", "Lists, names, removes and checks the caches on the disk: texts that models have read and need not read again.", "fathom cache list");
         command.Add(List());
         command.Add(Show());
         command.Add(Pin());
