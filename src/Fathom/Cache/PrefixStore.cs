@@ -140,10 +140,7 @@ public sealed class PrefixStore
     public bool Pin(string name, ReadOnlySpan<int> tokens, IReadOnlyList<string> sources, string rest = "")
     {
         ArgumentNullException.ThrowIfNull(name);
-        if (!StorePins.IsName(name))
-        {
-            throw new ArgumentException($"Name of a pinned cache: expected 1 to 64 letters, digits, dots, dashes or underscores, no dot in front, found '{name}'.", nameof(name));
-        }
+        StorePins.RequireName(name);
         if (Search(tokens, Chain(tokens)) is not { } found || found.End != tokens.Length)
         {
             return false;
@@ -327,10 +324,21 @@ public sealed class PrefixStore
     // Null where the file is gone, or is not what was written, or holds other tokens.
     private byte[]? ReadBody(StoreFileKind kind, StoreId id, ReadOnlySpan<int> tokens)
     {
+        byte[]? body = ReadBody(kind, id);
+        if (body is null || body.AsSpan().StartsWith(MemoryMarshal.AsBytes(tokens)))
+        {
+            return body;
+        }
+        Damage(kind, id);
+        return null;
+    }
+
+    // Null where the file is gone, or is not what was written.
+    private byte[]? ReadBody(StoreFileKind kind, StoreId id)
+    {
         try
         {
-            byte[]? body = StoreFile.Read(_folder.PathOf(kind, id), id, Key);
-            if (body is not null && body.AsSpan().StartsWith(MemoryMarshal.AsBytes(tokens)))
+            if (StoreFile.Read(_folder.PathOf(kind, id), id, Key) is { } body)
             {
                 return body;
             }
@@ -345,21 +353,17 @@ public sealed class PrefixStore
 
     private bool TryReadTokens(StoreFileKind kind, StoreId id, Span<int> tokens)
     {
-        try
+        if (ReadBody(kind, id) is not { } body)
         {
-            byte[]? body = StoreFile.Read(_folder.PathOf(kind, id), id, Key);
-            if (body is not null && body.Length >= tokens.Length * sizeof(int))
-            {
-                MemoryMarshal.Cast<byte, int>(body.AsSpan(0, tokens.Length * sizeof(int))).CopyTo(tokens);
-                return true;
-            }
+            return false;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        if (body.Length < tokens.Length * sizeof(int))
         {
-            // As damage.
+            Damage(kind, id);
+            return false;
         }
-        Damage(kind, id);
-        return false;
+        MemoryMarshal.Cast<byte, int>(body.AsSpan(0, tokens.Length * sizeof(int))).CopyTo(tokens);
+        return true;
     }
 
     private StoreFileHeader? Header(StoreId segment)

@@ -41,10 +41,7 @@ public sealed class StoreCatalog(string root)
     /// <exception cref="IOException">the folder can't be written</exception>
     public bool Pin(string name, string id)
     {
-        if (!StorePins.IsName(name))
-        {
-            throw new ArgumentException($"Name of a pinned cache: expected 1 to 64 letters, digits, dots, dashes or underscores, no dot in front, found '{name}'.", nameof(name));
-        }
+        StorePins.RequireName(name);
         (StoreFolder Folder, StoredCheckpoint Checkpoint)[] matches = [.. Matches(id)];
         if (matches.Length != 1)
         {
@@ -94,8 +91,7 @@ public sealed class StoreCatalog(string root)
             foreach (string file in Directory.EnumerateFiles(path).Order(StringComparer.Ordinal))
             {
                 cancellation.ThrowIfCancellationRequested();
-                StoreFileKind kind = file.EndsWith(".segment", StringComparison.Ordinal) ? StoreFileKind.Segment : StoreFileKind.Checkpoint;
-                if (!StoreId.TryParse(Path.GetFileNameWithoutExtension(file.AsSpan()), out StoreId id) || (kind == StoreFileKind.Checkpoint && !file.EndsWith(".checkpoint", StringComparison.Ordinal)))
+                if (!StoreFolder.IsStored(file, out StoreFileKind kind, out StoreId id))
                 {
                     continue;
                 }

@@ -43,6 +43,14 @@ internal sealed class StoreFolder
     /// <summary>Where a file of a kind and id is.</summary>
     public string PathOf(StoreFileKind kind, StoreId id) => Path.Combine(_path, id + (kind == StoreFileKind.Segment ? SegmentEnd : CheckpointEnd));
 
+    /// <summary>Whether a file has a name as <see cref="PathOf"/> gives it, and for what.</summary>
+    public static bool IsStored(string file, out StoreFileKind kind, out StoreId id)
+    {
+        bool isSegment = file.EndsWith(SegmentEnd, StringComparison.Ordinal);
+        kind = isSegment ? StoreFileKind.Segment : StoreFileKind.Checkpoint;
+        return StoreId.TryParse(Path.GetFileNameWithoutExtension(file.AsSpan()), out id) && (isSegment || file.EndsWith(CheckpointEnd, StringComparison.Ordinal));
+    }
+
     /// <summary>Whether a segment was there by the last look.</summary>
     public bool HasSegment(StoreId id) => _segments.ContainsKey(id);
 
@@ -213,9 +221,7 @@ internal sealed class StoreFolder
 
     private void List(string file)
     {
-        StoreFileKind kind = file.EndsWith(SegmentEnd, StringComparison.Ordinal) ? StoreFileKind.Segment : StoreFileKind.Checkpoint;
-        if ((kind == StoreFileKind.Checkpoint && !file.EndsWith(CheckpointEnd, StringComparison.Ordinal))
-            || !StoreId.TryParse(Path.GetFileNameWithoutExtension(file.AsSpan()), out StoreId id))
+        if (!IsStored(file, out StoreFileKind kind, out StoreId id))
         {
             return;
         }

@@ -26,6 +26,15 @@ internal sealed partial class StorePins(string folder)
     /// <summary>Whether a name can be that of a pin: letters, digits, dot, dash and underscore, 64 at most, no dot in front.</summary>
     public static bool IsName(string name) => NamePattern().IsMatch(name);
 
+    /// <exception cref="ArgumentException">the name can't be that of a pin</exception>
+    public static void RequireName(string name)
+    {
+        if (!IsName(name))
+        {
+            throw new ArgumentException($"Name of a pinned cache: expected 1 to 64 letters, digits, dots, dashes or underscores, no dot in front, found '{name}'.", nameof(name));
+        }
+    }
+
     /// <summary>The pin of a name, or null.</summary>
     public StorePin? Find(string name) => IsName(name) ? Read(PathOf(name)) : null;
 

@@ -1,3 +1,4 @@
+using Fathom.Model;
 using Fathom.Tensors;
 
 namespace Fathom.Checkpoints;
@@ -6,6 +7,17 @@ namespace Fathom.Checkpoints;
 internal static class FiniteValues
 {
     private const byte ScaleNaN = 0xFF;
+
+    /// <summary>Values and scales of a weight.</summary>
+    /// <exception cref="CheckpointException">as the other</exception>
+    public static void Check(ExpectedWeight weight, StoredWeight stored)
+    {
+        Check(weight.Name, stored.Values);
+        if (!stored.Scales.IsNone)
+        {
+            Check(weight.ScaleName, stored.Scales);
+        }
+    }
 
     /// <exception cref="CheckpointException">a value is infinite or NaN; the message names its row and column</exception>
     public static void Check(string name, in Tensor values)

@@ -96,11 +96,7 @@ internal sealed class PackedWriter
     private void Write(SafetensorsWriter writer, ExpectedWeight weight)
     {
         StoredWeight stored = _read(weight);
-        FiniteValues.Check(weight.Name, stored.Values);
-        if (!stored.Scales.IsNone)
-        {
-            FiniteValues.Check(weight.ScaleName, stored.Scales);
-        }
+        FiniteValues.Check(weight, stored);
         (WeightPart part, int layer) = (weight.Key.Part, weight.Key.Layer);
         if (WeightPlacements.Of(part) == WeightPlacement.Numbers)
         {

@@ -220,11 +220,7 @@ public sealed class WeightLoader
     {
         ExpectedWeight weight = _expected[key];
         StoredWeight stored = _read(weight);
-        FiniteValues.Check(weight.Name, stored.Values);
-        if (!stored.Scales.IsNone)
-        {
-            FiniteValues.Check(weight.ScaleName, stored.Scales);
-        }
+        FiniteValues.Check(weight, stored);
         return new RawMatrix(stored.Values, stored.Scales);
     }
 

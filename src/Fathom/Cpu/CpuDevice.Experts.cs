@@ -20,9 +20,7 @@ public sealed partial class CpuDevice
         {
             foreach (int expert in table.Row(token).Span<int>())
             {
-                routed.Gate.WillNeed(expert);
-                routed.Up.WillNeed(expert);
-                routed.Down.WillNeed(expert);
+                routed.WillNeed(expert);
             }
         }
     }

@@ -68,10 +68,7 @@ internal sealed class ExpertGroups
     {
         for (int i = 0; i < Count; i++)
         {
-            (ExpertOperand expert, int matrix) = (_groups[i].Expert, _groups[i].Matrix);
-            expert.Gate.WillNeed(matrix);
-            expert.Up.WillNeed(matrix);
-            expert.Down.WillNeed(matrix);
+            _groups[i].Expert.WillNeed(_groups[i].Matrix);
         }
     }
 

@@ -49,7 +49,16 @@ public readonly record struct ContextOperand(Tensor Window, RowBlocks Compressed
 /// <param name="Gate">w1, E × (I, d)</param>
 /// <param name="Up">w3, E × (I, d)</param>
 /// <param name="Down">w2, E × (d, I)</param>
-public sealed record ExpertOperand(WeightMatrix Gate, WeightMatrix Up, WeightMatrix Down);
+public sealed record ExpertOperand(WeightMatrix Gate, WeightMatrix Up, WeightMatrix Down)
+{
+    /// <summary>Says that an expert in host memory will be read soon, where its pages may be on the disk.</summary>
+    internal void WillNeed(int expert)
+    {
+        Gate.WillNeed(expert);
+        Up.WillNeed(expert);
+        Down.WillNeed(expert);
+    }
+}
 
 /// <summary>How scores become routing weights.</summary>
 /// <param name="Scoring">function of the logits</param>
