@@ -28,9 +28,9 @@ public sealed partial class ContractTask
         Clause[] asked = [.. clauses];
         random.Shuffle(asked.AsSpan());
         asked = [.. asked.Take(QuestionsMax)];
-        string[] questions = [.. asked.Select(clause => Question(clause, random))];
+        string[] questions = [.. asked.Select(clause => Question(clause, parties.Count, random))];
 
-        int room = length - asked.Select((clause, i) => _chat.Encode(text, [questions[i]], [clause.Value]).Tokens.Count).Max();
+        int room = length - asked.Select((clause, i) => _chat.Encode(text, [questions[i]], [clause.Answer]).Tokens.Count).Max();
         if (room > 0)
             text = _tokenizer.Decode(_prose.Take(random, room).Tokens).Trim('\uFFFD') + "\n\n" + text;
         return new ContractReading(text, parties.Count, [.. asked.Select((clause, i) => Ask(text, questions[i], clause))]);
@@ -38,7 +38,7 @@ public sealed partial class ContractTask
 
     private ContractQuestion Ask(string text, string question, Clause clause)
     {
-        ChatSequence chat = _chat.Encode(text, [question], [clause.Value]);
+        ChatSequence chat = _chat.Encode(text, [question], [clause.Answer]);
         return new ContractQuestion(clause.Key, [.. chat.Tokens[..chat.Answers[0].Start]], clause.Value);
     }
 }

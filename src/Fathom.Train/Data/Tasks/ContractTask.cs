@@ -6,19 +6,25 @@ namespace Fathom.Train.Data.Tasks;
 
 /// <summary>
 /// Contracts of pairs of parties in one text, and a chat about them: each answer is a quotation of one clause. Half of the texts have one
-/// contract; in the others, contracts beside it have clauses of the same kinds with other values. Immutable; safe from any thread.
+/// contract, as long as there is room, and questions that mostly don't name its parties; in the others, contracts beside it have clauses of the
+/// same kinds with other values. Immutable; safe from any thread.
 /// </summary>
+/// <remarks>
+/// An answer begins with the blank in front of its words: tokens of words hold the blank before them, so without it the first token of a
+/// quotation would be another than the source's, and could not be copied.
+/// </remarks>
 public sealed partial class ContractTask
 {
     /// <summary>A sample is at most this much shorter than asked: chat turns can't be cut.</summary>
     public const int Slack = 16;
 
     /// <summary>Tokens that a conversation needs at least.</summary>
-    public const int MinLength = 512;
+    public const int MinLength = 256;
 
     private const int QuestionsMax = 16;
     private const int ContractsMax = 40;
-    private const double ContractShare = 0.6;
+    private const double ContractShare = 0.5;
+    private const int ClauseTokens = 16;
     private const int ClausesLeast = 3;
     private const int ClausesMost = 8;
 
@@ -49,8 +55,10 @@ public sealed partial class ContractTask
         (string text, List<Clause> clauses, List<string> parties) = Write(random, length);
         Clause[] asked = [.. clauses];
         random.Shuffle(asked.AsSpan());
-        int count = Math.Clamp(length / 128, 1, Math.Min(QuestionsMax, asked.Length));
-        string[] questions = [.. asked.Take(count).Select(clause => Question(clause, random))];
+        string[] questions = [.. asked.Select(clause => Question(clause, parties.Count, random))];
+        int count = asked.Length;
+        while (count > 1 && Chat("", text, questions, asked, count).Tokens.Count > length)
+            count--;
 
         // Prose in front takes what room is left. Its text may encode to a few tokens more or less than it was cut from.
         (int[] prose, _) = _prose.Take(random, length);
@@ -59,13 +67,16 @@ public sealed partial class ContractTask
         for (int attempt = 0; ; attempt++)
         {
             string front = take > 0 ? _tokenizer.Decode(prose.AsSpan(length - take)).Trim('\uFFFD') + "\n\n" : "";
-            chat = _chat.Encode(front + text, questions, [.. asked.Take(count).Select(clause => clause.Value)]);
+            chat = Chat(front, text, questions, asked, count);
             int missing = length - chat.Tokens.Count;
             if (missing is >= 0 and < Slack || attempt > 20)
                 return Sample(chat, front.Length, asked, count, parties);
             take = Math.Clamp(take + missing - (attempt > 3 ? Slack / 2 : 0), 0, length);
         }
     }
+
+    private ChatSequence Chat(string front, string text, string[] questions, Clause[] asked, int count) =>
+        _chat.Encode(front + text, questions[..count], [.. asked.Take(count).Select(clause => clause.Answer)]);
 
     private static TaskSample Sample(ChatSequence chat, int front, Clause[] asked, int count, List<string> parties)
     {
@@ -75,8 +86,8 @@ public sealed partial class ContractTask
         {
             TokenSpan answer = chat.Answers[i];
             mask.AsSpan(answer.Start, answer.Count + 1).Fill(true);         // and the EOS behind it
-            TokenSpan evidence = chat.InFirstMessage(front + asked[i].At, asked[i].Value.Length);
-            queries.Add(new TaskQuery(asked[i].Key, asked[i].Value, answer, [evidence], evidence.Start / (double)(mask.Length - 1)));
+            TokenSpan evidence = chat.InFirstMessage(front + asked[i].At - 1, asked[i].Answer.Length);
+            queries.Add(new TaskQuery(asked[i].Key, asked[i].Answer, answer, [evidence], evidence.Start / (double)(mask.Length - 1)));
         }
 
         return new TaskSample(TaskKind.Contracts, [.. chat.Tokens], mask, queries, parties);
@@ -89,11 +100,13 @@ public sealed partial class ContractTask
         var clauses = new List<Clause>();
         var parties = new List<string>();
         int tokens = 0;
-        int most = random.Next(2) == 0 ? 1 : ContractsMax;
+        bool alone = random.Next(2) == 0;
+        int most = alone ? 1 : ContractsMax;
+        int clausesMost = alone ? Math.Max(ClausesLeast, (int)(length * ContractShare / ClauseTokens)) : ClausesMost;
         while (parties.Count < most)
         {
             (int start, int count) = (text.Length, clauses.Count);
-            string key = Contract(random, names, text, clauses);
+            string key = Contract(random, names, text, clauses, clausesMost);
             tokens += _tokenizer.Encode(text.ToString(start, text.Length - start), recognizeAddedTokens: false).Length;
             if (tokens > length * ContractShare && parties.Count > 0)
             {
@@ -108,14 +121,14 @@ public sealed partial class ContractTask
         return (text.ToString(), clauses, parties);
     }
 
-    private string Contract(SeededRandom random, Names names, StringBuilder text, List<Clause> clauses)
+    private string Contract(SeededRandom random, Names names, StringBuilder text, List<Clause> clauses, int clausesMost)
     {
         string a = names.Person();
         string b = names.Person();
         string Named(string wording) => wording.Replace("{a}", a, StringComparison.Ordinal).Replace("{b}", b, StringComparison.Ordinal);
         text.Append(Named(random.Pick(Splits.Of(ContractWordings.Titles, _split)))).Append('\n');
         int number = 1;
-        foreach (ContractTopic topic in Topics(random, ClausesLeast + random.Next(ClausesMost - ClausesLeast + 1)))
+        foreach (ContractTopic topic in Topics(random, ClausesLeast + random.Next(clausesMost - ClausesLeast + 1)))
         {
             string wording = Named(random.Pick(Splits.Of(topic.Clauses, _split)));
             string value = Value(topic.Value, random, names);
@@ -130,22 +143,24 @@ public sealed partial class ContractTask
         return $"{a} and {b}";
     }
 
-    /// <summary>Different ones, half of them terms of one noun.</summary>
+    /// <summary>Different ones, at least half of them terms of one noun, as far as there are.</summary>
     private ContractTopic[] Topics(SeededRandom random, int count)
     {
         ContractTopic[] topics = [.. ContractWordings.Topics];
         ContractTerm[] terms = [.. ContractWordings.Terms.Where(term => Splits.OfName(term.Name) == _split)];
         random.Shuffle(topics.AsSpan());
         random.Shuffle(terms.AsSpan());
-        int plain = Math.Min(count / 2 + random.Next(1 + count % 2), terms.Length);
+        int plain = Math.Min(Math.Max(count - topics.Length, count / 2 + random.Next(1 + count % 2)), terms.Length);
         ContractTopic[] chosen = [.. topics.Take(count - plain), .. terms.Take(plain).Select(ContractWordings.Topic)];
         random.Shuffle(chosen.AsSpan());
         return chosen;
     }
 
-    private string Question(Clause clause, SeededRandom random)
+    /// <summary>Names the parties; where there is one contract only, every fourth time.</summary>
+    private string Question(Clause clause, int contracts, SeededRandom random)
     {
-        string wording = random.Pick(Splits.Of(ContractWordings.Scopes, _split)) + random.Pick(Splits.Of(clause.Topic.Questions, _split));
+        bool isScoped = contracts > 1 || random.Next(4) == 0;
+        string wording = (isScoped ? random.Pick(Splits.Of(ContractWordings.Scopes, _split)) : "") + random.Pick(Splits.Of(clause.Topic.Questions, _split));
         return wording.Replace("{a}", clause.A, StringComparison.Ordinal).Replace("{b}", clause.B, StringComparison.Ordinal);
     }
 
@@ -158,5 +173,8 @@ public sealed partial class ContractTask
         _ => names.Person(),
     };
 
-    private sealed record Clause(string Key, string A, string B, ContractTopic Topic, string Value, int At);
+    private sealed record Clause(string Key, string A, string B, ContractTopic Topic, string Value, int At)
+    {
+        public string Answer => " " + Value;
+    }
 }
