@@ -11,6 +11,9 @@ internal enum Spelling
     /// <summary>As UTF-8 within a JSON string: quotes, backslashes and control characters are escaped, nothing else is.</summary>
     Json,
 
+    /// <summary>As JSON within tool markup: the bar with which the markup's tokens begin is escaped too.</summary>
+    MarkupJson,
+
     /// <summary>
     /// As UTF-8 within tool markup, where nothing is escaped: control characters but tabs and line ends, and the bar with which the markup's
     /// tokens begin, cannot be written.
@@ -23,36 +26,42 @@ internal static class CharacterFragments
 {
     private const int Bar = '｜';
 
-    private static readonly CharacterSet s_escaped = CharacterSet.Of((0, 0x1F), ('"', '"'), ('\\', '\\'));
+    private static readonly CharacterSet s_jsonEscaped = CharacterSet.Of((0, 0x1F), ('"', '"'), ('\\', '\\'));
+    private static readonly CharacterSet s_markupJsonEscaped = CharacterSet.Of((0, 0x1F), ('"', '"'), ('\\', '\\'), (Bar, Bar));
     private static readonly CharacterSet s_unwritable = CharacterSet.Of((0, 8), (11, 12), (14, 0x1F), (Bar, Bar));
 
     /// <summary>Adds the steps. A set of which nothing can be written adds none.</summary>
     public static void Add(GrammarBuilder builder, int from, CharacterSet set, Spelling spelling, int to)
     {
-        CharacterSet plain = spelling switch
+        CharacterSet? escaped = spelling switch
         {
-            Spelling.Json => set.Without(s_escaped),
-            Spelling.Markup => set.Without(s_unwritable),
-            _ => set,
+            Spelling.Json => s_jsonEscaped,
+            Spelling.MarkupJson => s_markupJsonEscaped,
+            _ => null,
         };
+        CharacterSet? unwritable = spelling == Spelling.Markup ? s_unwritable : escaped;
+        CharacterSet plain = unwritable is null ? set : set.Without(unwritable);
         var shared = new Dictionary<(int First, int Last, int To), int>();
         foreach ((int first, int last) in plain.Ranges)
             AddUtf8(builder, from, first, last, to, shared);
-        if (spelling == Spelling.Json)
-        {
-            IEnumerable<int> escaped = s_escaped.Without(set.Complement()).Ranges.SelectMany(range => Enumerable.Range(range.First, range.Last - range.First + 1));
-            builder.AddChoice(from, escaped.Select(character => Escape((char)character)), to);
-        }
+        if (escaped is null)
+            return;
+        IEnumerable<int> characters = escaped.Without(set.Complement()).Ranges.SelectMany(range => Enumerable.Range(range.First, range.Last - range.First + 1));
+        builder.AddChoice(from, characters.Select(character => Escape((char)character)), to);
     }
 
     /// <summary>A text as JSON writes it, quotes included.</summary>
-    public static byte[] Quote(string text)
+    public static byte[] Quote(string text, Spelling spelling)
     {
         var json = new StringBuilder("\"");
         foreach (char character in text)
-            json.Append(character is < ' ' or '"' or '\\' ? Encoding.ASCII.GetString(Escape(character)) : character);
-        return Encoding.UTF8.GetBytes(json.Append('"').ToString());
+            json.Append(character is < ' ' or '"' or '\\' ? Encoding.ASCII.GetString(Escape(character)) : character.ToString());
+        return InJson(json.Append('"').ToString(), spelling);
     }
+
+    /// <summary>JSON as it is written within markup or without.</summary>
+    public static byte[] InJson(string json, Spelling spelling) => Encoding.UTF8.GetBytes(
+        spelling == Spelling.MarkupJson ? json.Replace(((char)Bar).ToString(), Encoding.ASCII.GetString(Escape((char)Bar)), StringComparison.Ordinal) : json);
 
     private static byte[] Escape(char character) => Encoding.ASCII.GetBytes(character switch
     {

@@ -1,7 +1,8 @@
 namespace Fathom.Grammars;
 
 /// <summary>The parts of JSON that all schemas share, as rules of one grammar, each made when it is first asked for.</summary>
-internal sealed class JsonFragments(GrammarBuilder builder)
+/// <param name="builder">takes the rules</param> <param name="spelling">Json or MarkupJson</param>
+internal sealed class JsonFragments(GrammarBuilder builder, Spelling spelling)
 {
     // Any JSON may nest as deep as this below the place that allows it; readers refuse depths of 64 and more.
     private const int DepthMax = 24;
@@ -19,9 +20,13 @@ internal sealed class JsonFragments(GrammarBuilder builder)
     private static readonly Pattern s_integer = PatternReader.Whole(IntegerPattern);
     private static readonly Pattern s_number = PatternReader.Whole(NumberPattern);
     private static readonly Pattern s_character = PatternReader.Whole($@"[^""\\\x00-\x1F]|{Escapes}");
+    private static readonly Pattern s_markupCharacter = PatternReader.Whole($@"[^""\\\x00-\x1F｜]|{Escapes}");
     private static readonly Pattern s_blank = PatternReader.Whole($@"(?: |\n {{0,{IndentMax}}})?");
 
     private readonly Dictionary<string, int> _rules = [];
+
+    /// <summary>How strings are written.</summary>
+    public Spelling Spelling => spelling;
 
     /// <summary>Nothing, a blank, or a line end and an indent: where JSON may have blanks without end, a reply has these.</summary>
     public int Blank => Rule("blank", (from, to) => s_blank.Add(builder, from, Spelling.Plain, to));
@@ -39,7 +44,7 @@ internal sealed class JsonFragments(GrammarBuilder builder)
     public int Number => Rule("number", (from, to) => s_number.Add(builder, from, Spelling.Plain, to));
 
     /// <summary>One character of a string, in any way to write it.</summary>
-    public int Character => Rule("character", (from, to) => s_character.Add(builder, from, Spelling.Plain, to));
+    public int Character => Rule("character", (from, to) => CharacterPattern(spelling).Add(builder, from, Spelling.Plain, to));
 
     /// <summary>One character of a string in tool markup.</summary>
     public int MarkupCharacter => Rule("markup character", (from, to) => CharacterFragments.Add(builder, from, CharacterSet.All, Spelling.Markup, to));
@@ -47,9 +52,9 @@ internal sealed class JsonFragments(GrammarBuilder builder)
     /// <summary>Any string.</summary>
     public int Text => Rule("string", (from, to) =>
     {
-        builder.StringBody = builder.NewPosition();
-        builder.AddSymbols(from, '"', '"', builder.StringBody);
-        AddRest(builder, builder.StringBody, to);
+        int body = builder.AddBytes(from, "\""u8);
+        builder.StringBody = spelling == Spelling.Json ? body : Grammar.None;
+        AddRest(builder, body, spelling, to);
     });
 
     /// <summary>Any object.</summary>
@@ -63,7 +68,7 @@ internal sealed class JsonFragments(GrammarBuilder builder)
     {
         var builder = new GrammarBuilder();
         int rule = builder.NewRule("string");
-        AddRest(builder, builder.Start(rule), builder.End(rule));
+        AddRest(builder, builder.Start(rule), Spelling.Json, builder.End(rule));
         return builder.Build(rule);
     }
 
@@ -91,9 +96,11 @@ internal sealed class JsonFragments(GrammarBuilder builder)
         builder.AddSymbols(before, bracket, bracket, to);
     }
 
-    private static void AddRest(GrammarBuilder builder, int body, int to)
+    private static Pattern CharacterPattern(Spelling spelling) => spelling == Spelling.MarkupJson ? s_markupCharacter : s_character;
+
+    private static void AddRest(GrammarBuilder builder, int body, Spelling spelling, int to)
     {
-        s_character.Add(builder, body, Spelling.Plain, body);
+        CharacterPattern(spelling).Add(builder, body, Spelling.Plain, body);
         builder.AddSymbols(body, '"', '"', to);
     }
 

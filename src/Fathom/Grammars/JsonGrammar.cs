@@ -25,7 +25,7 @@ public static class JsonGrammar
     {
         var builder = new GrammarBuilder();
         int rule = builder.NewRule("#");
-        var schemas = new SchemaGrammar(builder, new JsonFragments(builder), schema);
+        var schemas = new SchemaGrammar(builder, new JsonFragments(builder, Spelling.Json), schema);
         schemas.AddValue(builder.Start(rule), schema, "#", builder.End(rule));
         schemas.Complete();
         return builder.Build(rule);
@@ -35,6 +35,6 @@ public static class JsonGrammar
     public static Grammar AnyObject()
     {
         var builder = new GrammarBuilder();
-        return builder.Build(new JsonFragments(builder).AnyObject);
+        return builder.Build(new JsonFragments(builder, Spelling.Json).AnyObject);
     }
 }

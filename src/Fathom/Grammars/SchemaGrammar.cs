@@ -34,10 +34,10 @@ internal sealed class SchemaGrammar
     public void AddValue(int from, JsonElement schema, string path, int to)
     {
         foreach (SchemaLeaf leaf in Leaves(schema, path))
-            AddLeaf(from, leaf, Spelling.Json, to);
+            AddLeaf(from, leaf, _json.Spelling, to);
     }
 
-    /// <summary>Adds the steps that take a value of one kind; in markup strings alone.</summary>
+    /// <summary>Adds the steps that take a value of one kind; as plain markup a string.</summary>
     public void AddLeaf(int from, SchemaLeaf leaf, Spelling spelling, int to) => _builder.AddCall(from, RuleOf(leaf, spelling), to);
 
     /// <summary>The properties of an object with their schemas and whether they are required, in the order given.</summary>
@@ -126,7 +126,7 @@ internal sealed class SchemaGrammar
             SchemaKind.Boolean => _json.Boolean,
             SchemaKind.Null => _json.Null,
             SchemaKind.Object when !Has("properties", "required", "additionalProperties") => _json.AnyObject,
-            SchemaKind.Text when spelling == Spelling.Json && !Has("pattern", "format", "minLength", "maxLength") => _json.Text,
+            SchemaKind.Text when spelling != Spelling.Markup && !Has("pattern", "format", "minLength", "maxLength") => _json.Text,
             SchemaKind.Number when !NumberReader.HasBounds(leaf.Schema) => _json.Number,
             SchemaKind.Integer when !NumberReader.HasBounds(leaf.Schema) => _json.Integer,
             _ => null,
@@ -145,7 +145,7 @@ internal sealed class SchemaGrammar
             int key = _builder.NewPosition(), behind = _builder.NewPosition();
             _builder.AddSkip(none, key);
             _builder.AddSkip(_json.AddComma(some), key);
-            AddValue(_json.AddColon(_builder.AddBytes(key, CharacterFragments.Quote(name))), schema, path, behind);
+            AddValue(_json.AddColon(_builder.AddBytes(key, CharacterFragments.Quote(name, _json.Spelling))), schema, path, behind);
             int stillNone = _builder.NewPosition();
             if (!isRequired)
             {
@@ -169,7 +169,7 @@ internal sealed class SchemaGrammar
         int key = _builder.NewPosition(), colon = _builder.NewPosition();
         _builder.AddSkip(none, key);
         _builder.AddSkip(_json.AddComma(some), key);
-        TextFragments.AddOtherKey(_builder, key, names, colon);
+        TextFragments.AddOtherKey(_builder, key, names, _json.Spelling, colon);
         AddValue(_json.AddColon(colon), schema, $"{path}/additionalProperties", some);
     }
 
@@ -189,7 +189,7 @@ internal sealed class SchemaGrammar
         {
             int behind = _builder.NewPosition();
             foreach (SchemaLeaf kind in items)
-                AddLeaf(item, kind, Spelling.Json, behind);
+                AddLeaf(item, kind, _json.Spelling, behind);
             if (count >= least)
                 _json.AddClose(behind, ']', to);
             bool isLast = most == int.MaxValue && count == Math.Max(least, 1);
@@ -209,25 +209,25 @@ internal sealed class SchemaGrammar
                 continue;
             if (value.ValueKind != JsonValueKind.String)
             {
-                texts.Add(Compact(value));
+                texts.Add(CharacterFragments.InJson(Compact(value), spelling));
                 continue;
             }
 
             string text = value.GetString()!;              // a string has text
             if (spelling == Spelling.Markup && text.Contains(ProtocolTokens.Dsml, StringComparison.Ordinal))
                 throw new RequestException($"{leaf.Path}: expected values without {ProtocolTokens.Dsml}, which marks tool calls, found {SchemaKeywords.Start(value)}.");
-            texts.Add(spelling == Spelling.Json ? CharacterFragments.Quote(text) : Encoding.UTF8.GetBytes(text));
+            texts.Add(spelling == Spelling.Markup ? Encoding.UTF8.GetBytes(text) : CharacterFragments.Quote(text, spelling));
         }
 
         return texts;
     }
 
-    private static byte[] Compact(JsonElement value)
+    private static string Compact(JsonElement value)
     {
         using var stream = new MemoryStream();
         using (var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
             value.WriteTo(writer);
-        return stream.ToArray();
+        return Encoding.UTF8.GetString(stream.ToArray());
     }
 
     private static HashSet<string> Required(SchemaLeaf leaf)

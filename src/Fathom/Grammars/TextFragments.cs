@@ -14,7 +14,7 @@ internal sealed class TextFragments(GrammarBuilder builder, JsonFragments json)
     public void Add(int from, SchemaLeaf leaf, Spelling spelling, int to)
     {
         int body = from, end = to;
-        if (spelling == Spelling.Json)
+        if (spelling != Spelling.Markup)
         {
             end = builder.NewPosition();
             body = builder.AddBytes(from, "\""u8);
@@ -28,7 +28,7 @@ internal sealed class TextFragments(GrammarBuilder builder, JsonFragments json)
                 throw new RequestException($"{leaf.Path}: expected either a pattern or format or lengths, found both. State the lengths within the pattern.");
             pattern.Add(builder, body, spelling, end);
         }
-        else if (hasLength || spelling == Spelling.Json)
+        else if (hasLength || spelling != Spelling.Markup)
         {
             AddCounted(body, leaf, spelling, end);
         }
@@ -39,7 +39,7 @@ internal sealed class TextFragments(GrammarBuilder builder, JsonFragments json)
     }
 
     /// <summary>Adds the steps that take a JSON string other than some names; characters have one way to be written as long as it might be one.</summary>
-    public static void AddOtherKey(GrammarBuilder builder, int from, IEnumerable<string> names, int to)
+    public static void AddOtherKey(GrammarBuilder builder, int from, IEnumerable<string> names, Spelling spelling, int to)
     {
         var behind = new Dictionary<(int Node, int Character), int>();
         var isName = new HashSet<int>();
@@ -55,7 +55,7 @@ internal sealed class TextFragments(GrammarBuilder builder, JsonFragments json)
                     next = builder.NewPosition();
                     nodes.Add(next);
                     behind.Add((node, character.Value), next);
-                    CharacterFragments.Add(builder, node, CharacterSet.Of((character.Value, character.Value)), Spelling.Json, next);
+                    CharacterFragments.Add(builder, node, CharacterSet.Of((character.Value, character.Value)), spelling, next);
                 }
 
                 node = next;
@@ -68,12 +68,12 @@ internal sealed class TextFragments(GrammarBuilder builder, JsonFragments json)
         foreach (int node in nodes)
         {
             CharacterSet others = CharacterSet.All.Without(CharacterSet.Of(children[node].Select(character => (character, character))));
-            CharacterFragments.Add(builder, node, others, Spelling.Json, free);
+            CharacterFragments.Add(builder, node, others, spelling, free);
             if (!isName.Contains(node))
                 builder.AddSymbols(node, '"', '"', to);
         }
 
-        CharacterFragments.Add(builder, free, CharacterSet.All, Spelling.Json, free);
+        CharacterFragments.Add(builder, free, CharacterSet.All, spelling, free);
         builder.AddSymbols(free, '"', '"', to);
     }
 
@@ -99,7 +99,7 @@ internal sealed class TextFragments(GrammarBuilder builder, JsonFragments json)
         int least = SchemaKeywords.Count(leaf.Schema, "minLength", 0, leaf.Path), most = SchemaKeywords.Count(leaf.Schema, "maxLength", int.MaxValue, leaf.Path);
         if (most < least)
             throw new RequestException($"{leaf.Path}: expected maxLength of at least minLength, found {most} and {least}.");
-        int character = spelling == Spelling.Json ? json.Character : json.MarkupCharacter, at = from;
+        int character = spelling == Spelling.Markup ? json.MarkupCharacter : json.Character, at = from;
         for (int count = 0; ; count++)
         {
             if (count >= least)

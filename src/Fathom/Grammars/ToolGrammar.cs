@@ -8,12 +8,12 @@ namespace Fathom.Grammars;
 /// <remarks>
 /// A call names one of the tools and gives the parameters of its schema in their order, the required ones always and no others. Strings stand as
 /// they are, up to the closing tag; they have no control characters but tabs and line ends, and where a length or pattern bounds them no
-/// fullwidth bar. Other values are JSON. What holds for schemas in <see cref="JsonGrammar"/> holds here.
+/// fullwidth bar. Other values are JSON, in which that bar is escaped. What holds for schemas in <see cref="JsonGrammar"/> holds here.
 /// </remarks>
 public static class ToolGrammar
 {
     /// <summary>What a block of calls begins with: the mark behind which <see cref="Block"/> holds a reply.</summary>
-    public const string Opening = $"\n\n<{ProtocolTokens.Dsml}";
+    public static string Opening { get; } = $"\n\n<{ProtocolTokens.Dsml}";
 
     /// <summary>The rest of a block of calls behind <see cref="Opening"/>, and the end of the reply.</summary>
     /// <param name="tools">names and schemas of the parameters</param>
@@ -31,7 +31,7 @@ public static class ToolGrammar
         if (tools.Count == 0)
             throw new RequestException("tools: expected at least one, found none. A call needs a tool.");
         var builder = new GrammarBuilder();
-        var json = new JsonFragments(builder);
+        var json = new JsonFragments(builder, Spelling.MarkupJson);
         int rule = builder.NewRule("tools"), call = builder.NewPosition(), behind = builder.NewPosition();
         builder.AddSkip(builder.AddProtocol(builder.Start(rule), opening), call);
         int named = builder.AddProtocol(call, ProtocolTexts.InvokeOpen);
@@ -98,7 +98,7 @@ public static class ToolGrammar
             else
             {
                 json = json == Grammar.None ? builder.AddProtocol(from, ProtocolTexts.ParameterJson) : json;
-                schemas.AddLeaf(json, leaf, Spelling.Json, behind);
+                schemas.AddLeaf(json, leaf, Spelling.MarkupJson, behind);
             }
         }
 

@@ -34,6 +34,15 @@ public class ToolGrammarTests
         Assert.True(GrammarTexts.Accepts(ToolGrammar.Block(s_tools), text[ToolGrammar.Opening.Length..]), text);
     }
 
+    /// <summary>What reads calls looks for the markup's marks in JSON too.</summary>
+    [Fact]
+    public void In_json_the_bar_of_the_markup_is_escaped()
+    {
+        string Call(string tag) => Written(new ToolCall(null, "search", "{\"query\": \"x\", \"tags\": [\"TAG\"]}")).Replace("TAG", tag, StringComparison.Ordinal);
+        Assert.True(GrammarTexts.Accepts(s_reply, Call("a \\uff5c b")));
+        Assert.False(GrammarTexts.Accepts(s_reply, Call("a ｜ b")));
+    }
+
     [Theory]
     [InlineData("find", """{"query": "x"}""")]
     [InlineData("search", """{"limit": 1}""")]
