@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using Fathom.Engine;
+using Fathom.Train.Evaluation;
 
 namespace Fathom.Cli;
 
@@ -49,8 +50,9 @@ internal sealed class EvalLmCommand
         string[] paths = parsed.GetValue(_text)!;                                         // required
         byte[][] texts = [.. paths.Select(TextInput.Read)];
         byte[]? training = parsed.GetValue(_baselines) is { } path ? TextInput.Read(path) : null;
+        RoutingDevice? routing = null;
         using ModelSession session = ModelSession.Open(
-            parsed.GetValue(_model) ?? Arguments.BundledModel, parsed.GetValue(_threads), parsed.GetValue(_allowUnused));
+            parsed.GetValue(_model) ?? Arguments.BundledModel, parsed.GetValue(_threads), parsed.GetValue(_allowUnused), cpu => routing = new RoutingDevice(cpu));
         int[][] tokens = [.. texts.Select(bytes => session.Tokenizer.Encode(bytes, recognizeAddedTokens: false))];
         bool quiet = parsed.GetValue(_quiet);
         int? windows = parsed.GetValue(_windows);
@@ -67,7 +69,7 @@ internal sealed class EvalLmCommand
         progress.End();
         TimeSpan elapsed = Stopwatch.GetElapsedTime(begin);
         LmBaselines? baselines = training is null ? null : LmBaselines.Measure(training, texts, quiet, cancellation);
-        var report = new LmReport(scores, windows, baselines);
+        var report = new LmReport(scores, windows, baselines, routing!.Loads);
         if (parsed.GetValue(_json))
             JsonOutput.Write(report.Write);
         else

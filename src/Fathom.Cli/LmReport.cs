@@ -33,7 +33,7 @@ internal sealed record LmBaselines(string Compressor, IReadOnlyList<double> Comp
 }
 
 /// <summary>What <c>fathom eval lm</c> prints.</summary>
-internal sealed class LmReport(IReadOnlyList<TextScore> scores, int? windows, LmBaselines? baselines)
+internal sealed class LmReport(IReadOnlyList<TextScore> scores, int? windows, LmBaselines? baselines, IReadOnlyList<ExpertLoad> experts)
 {
     private readonly int _bytes = scores.Sum(score => score.Bytes);
     private readonly int _tokens = scores.Sum(score => score.Tokens);
@@ -56,6 +56,9 @@ internal sealed class LmReport(IReadOnlyList<TextScore> scores, int? windows, Lm
             Line(text, $"  {scores[i].Name}: {scores[i].BitsPerByte:F4} ({scores[i].Tokens:N0} tokens, {scores[i].Bytes:N0} bytes){others}");
         }
 
+        ExpertLoad[] scored = [.. experts.Where(layer => !layer.IsHashed)];
+        if (scored.Length > 0)
+            Line(text, $"experts: {scored.Min(layer => layer.Least):F2} to {scored.Max(layer => layer.Most):F2} times an even share, layers routed by token not counted");
         return text.ToString();
     }
 
@@ -66,6 +69,7 @@ internal sealed class LmReport(IReadOnlyList<TextScore> scores, int? windows, Lm
             json.WriteNumber("windows", tokens);
         if (baselines is not null)
             WriteBaselines(json, baselines.NgramBits.Sum() / _bytes, baselines.CompressorBits.Sum() / _bytes);
+        WriteExperts(json);
         json.WriteStartArray("texts");
         for (int i = 0; i < scores.Count; i++)
         {
@@ -74,6 +78,22 @@ internal sealed class LmReport(IReadOnlyList<TextScore> scores, int? windows, Lm
             Write(json, scores[i].BitsPerByte, scores[i].Tokens, scores[i].Bytes);
             if (baselines is not null)
                 WriteBaselines(json, baselines.NgramBits[i] / scores[i].Bytes, baselines.CompressorBits[i] / scores[i].Bytes);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
+    private void WriteExperts(Utf8JsonWriter json)
+    {
+        json.WriteStartArray("experts");
+        foreach (ExpertLoad layer in experts)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("layer", layer.Layer);
+            json.WriteBoolean("routedByToken", layer.IsHashed);
+            json.WriteNumber("least", layer.Least);
+            json.WriteNumber("most", layer.Most);
             json.WriteEndObject();
         }
 

@@ -53,6 +53,9 @@ public class EvalCommandTests
             texts.Sum(text => text.GetProperty("bitsPerByte").GetDouble() * text.GetProperty("bytes").GetInt32()), 6);
         using JsonDocument whole = await Eval(Verse);
         Assert.True(texts[0].GetProperty("bitsPerByte").GetDouble() > whole.RootElement.GetProperty("bitsPerByte").GetDouble(), "windows forget");
+        JsonElement[] experts = [.. root.GetProperty("experts").EnumerateArray()];
+        Assert.Equal([true, false, false, false, false], experts.Select(layer => layer.GetProperty("routedByToken").GetBoolean()));
+        Assert.All(experts, layer => Assert.True(layer.GetProperty("least").GetDouble() <= 1 && layer.GetProperty("most").GetDouble() >= 1));
         JsonElement baselines = root.GetProperty("baselines");
         Assert.InRange(baselines.GetProperty("ngram").GetDouble(), 0.01, 4);
         Assert.InRange(baselines.GetProperty("compressed").GetDouble(), 0, 4);
