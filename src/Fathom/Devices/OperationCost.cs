@@ -87,7 +87,7 @@ public enum DeviceOperation
 /// <param name="Ticks">time in them, in units of <see cref="System.Diagnostics.Stopwatch"/></param>
 /// <param name="WeightBytes">bytes of packed matrices that rows are multiplied with, each once for each call; of experts those that were chosen</param>
 /// <param name="CacheBytes">bytes of cache read: window rows, index keys and compressed rows, each once for each call</param>
-/// <param name="OtherBytes">bytes of activations, of vectors of weights, of compressors' open windows, and of rows that are stored, each operand once for each call</param>
+/// <param name="OtherBytes">bytes of activations, vectors of weights, compressors' open windows and stored rows, each operand once for each call</param>
 /// <param name="Flops">operations of products with weights, of index scores and of attention; none in operations that have none of these</param>
 public readonly record struct OperationCost(long Calls, long Ticks, long WeightBytes, long CacheBytes, long OtherBytes, FlopCount Flops)
 {

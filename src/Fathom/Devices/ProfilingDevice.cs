@@ -5,9 +5,10 @@ using Fathom.Tensors;
 namespace Fathom.Devices;
 
 /// <summary>
-/// Times every operation and counts what it computes and moves, by layer: of its operands, whatever the inner device does with them. It tells the layers apart by the order of operations, so the model need not
-/// know that it is timed. Meant for a device whose calls return when the work is done; of one that only enqueues, it would time the
-/// enqueueing. Feed it the main model, not MTP; after its first passes it allocates nothing.
+/// Times every operation and counts what it computes and moves, by layer: of its operands, whatever the inner device does with them. It tells
+/// the layers apart by the order of operations, so the model need not know that it is timed. Meant for a device whose calls return when the
+/// work is done; of one that only enqueues, it would time the enqueueing. Feed it the main model, not MTP; after its first passes it allocates
+/// nothing.
 /// </summary>
 public sealed partial class ProfilingDevice : DeviceDecorator
 {

@@ -11,13 +11,13 @@ namespace Fathom.Planning;
 public static class CostModel
 {
     /// <summary>Price of one attention operation in FP8 operations: queries and values are BF16.</summary>
-    public const double AttentionPrice = 2;
+    internal const double AttentionPrice = 2;
 
     /// <summary>Price of one index operation in FP8 operations where keys are FP4.</summary>
-    public const double Fp4IndexPrice = 0.5;
+    internal const double Fp4IndexPrice = 0.5;
 
     /// <summary>Price of one index operation where keys are FP8.</summary>
-    public const double Fp8IndexPrice = 1;
+    internal const double Fp8IndexPrice = 1;
 
     // Steps of the sum that stands for a growing context; the cost is linear in pieces, so the sum is close.
     private const int PromptSteps = 256;
@@ -80,8 +80,9 @@ public static class CostModel
         return inventory.FlopsOf(layer.Layer) + ContextFlops(config, layer, context);
     }
 
-    /// <summary>Operations in units of FP8: BF16 attention counts 2, index scores by the format of their keys, products with weights 1 in every format.</summary>
-    /// <param name="flops">of a token</param> <param name="indexPrice"><see cref="Fp4IndexPrice"/> for V4, <see cref="Fp8IndexPrice"/> for V3.2</param>
+    /// <summary>Operations in units of FP8: attention, in BF16, counts 2, index scores by the format of keys, products with weights 1 in any format.</summary>
+    /// <param name="flops">of a token</param>
+    /// <param name="indexPrice">of one operation of index scores: 0.5 where keys are FP4, as in V4, 1 where they are FP8, as in V3.2</param>
     public static double Weighted(in FlopCount flops, double indexPrice) => flops.Linear + (indexPrice * flops.Index) + (AttentionPrice * flops.Attention);
 
     /// <summary>A cost of a token summed over a prompt that is read from nothing: the middle of each of many steps stands for it.</summary>

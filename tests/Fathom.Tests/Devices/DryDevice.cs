@@ -15,7 +15,8 @@ internal sealed class DryDevice : Device
     public override WeightMatrix Pack(ReadOnlySpan<RawMatrix> stack)
     {
         (WeightFormat format, int rows, int columns) = (WeightFormats.Of(stack[0].Values.Type), stack[0].Rows, stack[0].Columns);
-        return new WeightMatrix(Allocate(WeightMatrix.BytesOfStack(format, stack.Length, rows, columns), MemoryPurpose.Weights), format, stack.Length, rows, columns);
+        Storage storage = Allocate(WeightMatrix.BytesOfStack(format, stack.Length, rows, columns), MemoryPurpose.Weights);
+        return new WeightMatrix(storage, format, stack.Length, rows, columns);
     }
 
     public override WeightMatrix Place(WeightMatrix packed) => packed;

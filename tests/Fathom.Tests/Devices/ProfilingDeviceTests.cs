@@ -79,8 +79,10 @@ public class ProfilingDeviceTests
         FlopCount Attended(long rows) => new() { Attention = rows * 4 * heads };
 
         // 3,001 / 128 entries of HCA, 512 of 750 of CSA; its own row the token does not read from the cache.
-        Assert.Equal([Attended(128), Attended(128 + 512), Attended(128 + 23)], Enumerable.Range(1, 3).Select(segment => device.Cost(segment, DeviceOperation.SparseAttention).Flops));
-        Assert.Equal([127 * 136L, (127 + 512) * 136L + (750 * 34), (127 + 23) * 136L], Enumerable.Range(1, 3).Select(segment => device.Cost(segment).CacheBytes));
+        int[] segments = [1, 2, 3];
+        Assert.Equal(
+            [Attended(128), Attended(128 + 512), Attended(128 + 23)], segments.Select(segment => device.Cost(segment, DeviceOperation.SparseAttention).Flops));
+        Assert.Equal([127 * 136L, ((127 + 512) * 136L) + (750 * 34), (127 + 23) * 136L], segments.Select(segment => device.Cost(segment).CacheBytes));
         Assert.Equal(new FlopCount { Index = 2 * 750 * 4 * 64 }, device.Cost(DeviceOperation.SelectRows).Flops);
     }
 
