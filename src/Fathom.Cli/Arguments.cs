@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using Fathom.Devices;
 
 namespace Fathom.Cli;
 
@@ -26,6 +27,30 @@ internal static class Arguments
         };
         option.Validators.Add(result => InRange(result, 1, 1024));
         return option;
+    }
+
+    /// <summary>How the processor multiplies; see docs/decisions/0011-fast-mode.md.</summary>
+    public static Option<NumericMode> Numeric() => NumericOf(
+        "--numeric",
+        "exact, or fast: activations that meet FP4 weights are rounded to eight bits, which takes less time and changes answers a little.",
+        _ => NumericMode.Exact);
+
+    /// <summary>An option whose value is the name of a numeric mode.</summary>
+    public static Option<NumericMode> NumericOf(string name, string description, Func<ArgumentResult, NumericMode>? standard = null)
+    {
+        return new Option<NumericMode>(name)
+        {
+            Description = description,
+            HelpName = "exact|fast",
+            DefaultValueFactory = standard,
+            CustomParser = result =>
+            {
+                string found = result.Tokens is [var token] ? token.Value : "";
+                if (found is not ("exact" or "fast"))
+                    result.AddError($"{name}: expected exact or fast, found '{found}'.");
+                return found == "fast" ? NumericMode.Fast : NumericMode.Exact;
+            },
+        };
     }
 
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON object instead of text." };

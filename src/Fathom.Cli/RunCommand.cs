@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Fathom.Cache;
+using Fathom.Devices;
 using Fathom.Engine;
 using Fathom.Text;
 
@@ -20,6 +21,7 @@ internal static class RunCommand
         var file = new Option<string?>("--prompt-file") { Description = "Take the text from a file; - is stdin.", HelpName = "FILE" };
         Option<string?> model = Arguments.Model();
         Option<int> threads = Arguments.Threads();
+        Option<NumericMode> numeric = Arguments.Numeric();
         Option<bool> json = Arguments.Json();
         Option<bool> quiet = Arguments.Quiet();
         var caches = new CacheArguments();
@@ -32,7 +34,7 @@ internal static class RunCommand
             + $"A text that took {Worthwhile.TotalSeconds} seconds or more to read is kept on the disk, and its beginning is not read again.",
             "fathom run \"And it came to pass\" --max-tokens 60 --seed 7")
         {
-            prompt, file, model, threads, cache, noCache, json, quiet,
+            prompt, file, model, threads, numeric, cache, noCache, json, quiet,
         };
         caches.AddTo(command);
         generation.AddTo(command);
@@ -42,7 +44,7 @@ internal static class RunCommand
                 byte[] text = Text(parsed.GetValue(prompt), parsed.GetValue(file));
                 SamplingOptions sampling = generation.Sampling(parsed);
                 using ModelSession session = ModelSession.Open(
-                    parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), generation.AllowUnused(parsed));
+                    parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), parsed.GetValue(numeric), generation.AllowUnused(parsed));
                 using var generator = new Generator(
                     session.Model, session.Device, generation.Context(parsed, session.Model), generation.Speculative(parsed));
                 string? pinned = parsed.GetValue(cache);
