@@ -32,17 +32,15 @@ internal static class Arguments
     /// <summary>How the processor multiplies; see docs/decisions/0011-fast-mode.md.</summary>
     public static Option<NumericMode> Numeric() => NumericOf(
         "--numeric",
-        "exact, or fast: activations that meet FP4 weights are rounded to eight bits, which takes less time and changes answers a little.",
-        _ => NumericMode.Exact);
+        "exact, or fast: activations that meet FP4 weights are rounded to eight bits, which takes less time and changes answers a little. Default: exact.");
 
-    /// <summary>An option whose value is the name of a numeric mode.</summary>
-    public static Option<NumericMode> NumericOf(string name, string description, Func<ArgumentResult, NumericMode>? standard = null)
+    /// <summary>An option whose value is the name of a numeric mode; without it, exact.</summary>
+    public static Option<NumericMode> NumericOf(string name, string description)
     {
         return new Option<NumericMode>(name)
         {
             Description = description,
             HelpName = "exact|fast",
-            DefaultValueFactory = standard,
             CustomParser = result =>
             {
                 string found = result.Tokens is [var token] ? token.Value : "";

@@ -132,7 +132,7 @@ internal sealed class BenchCommand
     }
 
     // In exact all formats, in fast the one that it changes, whatever the model is measured in.
-    private static IEnumerable<BenchFigure> Products(int threads, MachineRates limits, BenchEffort effort, Action<string> tell, CancellationToken cancellation)
+    private static List<BenchFigure> Products(int threads, MachineRates limits, BenchEffort effort, Action<string> tell, CancellationToken cancellation)
     {
         var figures = new List<BenchFigure>();
         using CpuDevice exact = new(threads), fast = new(threads, NumericMode.Fast);

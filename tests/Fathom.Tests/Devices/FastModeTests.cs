@@ -4,7 +4,6 @@ using Fathom.Cpu;
 using Fathom.Devices;
 using Fathom.Formats;
 using Fathom.Tensors;
-using Fathom.Tests.Reference;
 using Xunit;
 
 namespace Fathom.Tests.Devices;
