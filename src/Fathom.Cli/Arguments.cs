@@ -51,6 +51,9 @@ internal static class Arguments
         };
     }
 
+    /// <summary>A mode as the options name it.</summary>
+    public static string NameOf(NumericMode mode) => mode == NumericMode.Fast ? "fast" : "exact";
+
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON object instead of text." };
 
     public static Option<bool> Quiet() => new("--quiet") { Description = "Print no progress on stderr." };

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Fathom.Devices;
 using Fathom.Engine;
+using Fathom.Train.Evaluation;
 
 namespace Fathom.Cli;
 
@@ -55,10 +56,10 @@ internal sealed class EvalLmCommand
         string[] paths = parsed.GetValue(_text)!;                                         // required
         byte[][] texts = [.. paths.Select(TextInput.Read)];
         byte[]? training = parsed.GetValue(_baselines) is { } path ? TextInput.Read(path) : null;
-        using ModelSession session = Open(parsed, parsed.GetValue(_numeric));
-        bool isCompared = parsed.GetResult(_against) is not null;
-        using ModelSession? reference = isCompared ? Open(parsed, parsed.GetValue(_against)) : null;
-        Divergence? divergence = isCompared ? new Divergence(parsed.GetValue(_against), new TextDivergence()) : null;
+        RoutingDevice? routing = null;
+        using ModelSession session = Open(parsed, parsed.GetValue(_numeric), cpu => routing = new RoutingDevice(cpu));
+        using ModelSession? reference = parsed.GetResult(_against) is null ? null : Open(parsed, parsed.GetValue(_against));
+        Divergence? divergence = reference is null ? null : new Divergence(reference.Model.NumericMode, new TextDivergence());
         int[][] tokens = [.. texts.Select(bytes => session.Tokenizer.Encode(bytes, recognizeAddedTokens: false))];
         bool quiet = parsed.GetValue(_quiet);
         int? windows = parsed.GetValue(_windows);
@@ -68,16 +69,16 @@ internal sealed class EvalLmCommand
         foreach ((string name, byte[] bytes, int[] ids) in paths.Zip(texts, tokens))
         {
             int before = scores.Sum(score => score.Tokens);
-            double nats = Windows(ids, windows ?? Math.Max(1, ids.Length), read => progress.Report(before + read), (piece, told) => divergence is null
+            double nats = Windows(ids, windows ?? Math.Max(1, ids.Length), read => progress.Report(before + read), (piece, told) => reference is null || divergence is null
                 ? TextScorer.Score(session.Model, session.Device, piece, told, cancellation)
-                : divergence.Measured.Add((reference!.Model, reference.Device), (session.Model, session.Device), piece, told, cancellation));   // opened together
+                : divergence.Measured.Add((reference.Model, reference.Device), (session.Model, session.Device), piece, told, cancellation));
             scores.Add(new TextScore(name, bytes.Length, ids.Length, nats / Math.Log(2)));
         }
 
         progress.End();
         TimeSpan elapsed = Stopwatch.GetElapsedTime(begin);
         LmBaselines? baselines = training is null ? null : LmBaselines.Measure(training, texts, quiet, cancellation);
-        var report = new LmReport(scores, windows, baselines, divergence);
+        var report = new LmReport(scores, windows, baselines, divergence, routing!.Loads);
         if (parsed.GetValue(_json))
             JsonOutput.Write(report.Write);
         else
@@ -87,8 +88,8 @@ internal sealed class EvalLmCommand
         return ExitCode.Success;
     }
 
-    private ModelSession Open(ParseResult parsed, NumericMode numeric) => ModelSession.Open(
-        parsed.GetValue(_model) ?? Arguments.BundledModel, parsed.GetValue(_threads), numeric, parsed.GetValue(_allowUnused));
+    private ModelSession Open(ParseResult parsed, NumericMode numeric, Func<Device, Device>? decorate = null) => ModelSession.Open(
+        parsed.GetValue(_model) ?? Arguments.BundledModel, parsed.GetValue(_threads), numeric, parsed.GetValue(_allowUnused), decorate);
 
     // Nats of all windows. An empty text goes to the scorer too: it says what is wrong.
     private static double Windows(int[] tokens, int window, Action<int> progress, Func<int[], Action<int>, double> score)

@@ -37,11 +37,12 @@ internal sealed record LmBaselines(string Compressor, IReadOnlyList<double> Comp
 /// <summary>How far the predictions were from those of a numeric mode.</summary>
 internal sealed record Divergence(NumericMode Reference, TextDivergence Measured)
 {
-    public string Name => Reference.ToString().ToLowerInvariant();
+    public string Name => Arguments.NameOf(Reference);
 }
 
 /// <summary>What <c>fathom eval lm</c> prints.</summary>
-internal sealed class LmReport(IReadOnlyList<TextScore> scores, int? windows, LmBaselines? baselines, Divergence? against)
+internal sealed class LmReport(
+    IReadOnlyList<TextScore> scores, int? windows, LmBaselines? baselines, Divergence? against, IReadOnlyList<ExpertLoad> experts)
 {
     private readonly int _bytes = scores.Sum(score => score.Bytes);
     private readonly int _tokens = scores.Sum(score => score.Tokens);
@@ -70,6 +71,9 @@ internal sealed class LmReport(IReadOnlyList<TextScore> scores, int? windows, Lm
             Line(text, $"  {scores[i].Name}: {scores[i].BitsPerByte:F4} ({scores[i].Tokens:N0} tokens, {scores[i].Bytes:N0} bytes){others}");
         }
 
+        ExpertLoad[] scored = [.. experts.Where(layer => !layer.IsHashed)];
+        if (scored.Length > 0)
+            Line(text, $"experts: {scored.Min(layer => layer.Least):F2} to {scored.Max(layer => layer.Most):F2} times an even share, layers routed by token not counted");
         return text.ToString();
     }
 
@@ -82,6 +86,7 @@ internal sealed class LmReport(IReadOnlyList<TextScore> scores, int? windows, Lm
             WriteBaselines(json, baselines.NgramBits.Sum() / _bytes, baselines.CompressorBits.Sum() / _bytes);
         if (against is not null)
             WriteAgainst(json, against);
+        WriteExperts(json);
         json.WriteStartArray("texts");
         for (int i = 0; i < scores.Count; i++)
         {
@@ -107,6 +112,22 @@ internal sealed class LmReport(IReadOnlyList<TextScore> scores, int? windows, Lm
         json.WriteNumber("topAgreement", divergence.Measured.TopAgreement);
         json.WriteNumber("bitsPerByte", ReferenceBitsPerByte(divergence.Measured));
         json.WriteEndObject();
+    }
+
+    private void WriteExperts(Utf8JsonWriter json)
+    {
+        json.WriteStartArray("experts");
+        foreach (ExpertLoad layer in experts)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("layer", layer.Layer);
+            json.WriteBoolean("routedByToken", layer.IsHashed);
+            json.WriteNumber("least", layer.Least);
+            json.WriteNumber("most", layer.Most);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
     private void WriteBaselines(Utf8JsonWriter json, double ngram, double compressed)

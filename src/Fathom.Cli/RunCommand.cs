@@ -67,7 +67,7 @@ internal static class RunCommand
         int[]? before = store!.TokensOf(pinned);                                          // asked for together with a store
         StorePin? pin = store.FindPin(pinned);
         if (before is null || pin is null)
-            throw new RequestException($"--cache {pinned}: expected a text that this model has stored whole under this name, found none. fathom cache list shows what there is.");
+            throw new RequestException($"--cache {pinned}: expected a text that this model has stored whole under this name with this --numeric, found none. fathom cache list shows what there is.");
         return [.. before, .. session.Tokenizer.Encode([.. System.Text.Encoding.UTF8.GetBytes(pin.Rest), .. text], recognizeAddedTokens: true)];
     }
 
@@ -102,7 +102,7 @@ internal static class RunCommand
             else
                 Console.Out.WriteLine();
             if (!quiet)
-                Console.Error.WriteLine($"{(_restored > 0 ? $"{_restored} tokens from the cache, " : "")}{Speeds.Line(generator.Stats)}, seed {sampling.Seed}, ended by {Reason(generator.Finish)}");
+                Console.Error.WriteLine($"{(_restored > 0 ? $"{_restored} tokens from the cache, " : "")}{Speeds.Line(generator.Stats)}, {Arguments.NameOf(session.Model.NumericMode)}, seed {sampling.Seed}, ended by {Reason(generator.Finish)}");
 
             void Write(string piece)
             {
@@ -122,6 +122,7 @@ internal static class RunCommand
                 json.WriteString("text", completion);
                 json.WriteString("finish", Reason(generator.Finish));
                 json.WriteNumber("seed", sampling.Seed);
+                json.WriteString("numeric", Arguments.NameOf(session.Model.NumericMode));
                 json.WriteNumber("promptTokens", promptTokens);
                 json.WriteNumber("cachedTokens", _restored);
                 json.WriteNumber("tokens", generator.Length - promptTokens);
