@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using Fathom.Devices;
 
 namespace Fathom.Cli;
 
@@ -27,6 +28,31 @@ internal static class Arguments
         option.Validators.Add(result => InRange(result, 1, 1024));
         return option;
     }
+
+    /// <summary>How the processor multiplies; see docs/decisions/0011-fast-mode.md.</summary>
+    public static Option<NumericMode> Numeric() => NumericOf(
+        "--numeric",
+        "exact, or fast: activations that meet FP4 weights are rounded to eight bits, which takes less time and changes answers a little. Default: exact.");
+
+    /// <summary>An option whose value is the name of a numeric mode; without it, exact.</summary>
+    public static Option<NumericMode> NumericOf(string name, string description)
+    {
+        return new Option<NumericMode>(name)
+        {
+            Description = description,
+            HelpName = "exact|fast",
+            CustomParser = result =>
+            {
+                string found = result.Tokens is [var token] ? token.Value : "";
+                if (found is not ("exact" or "fast"))
+                    result.AddError($"{name}: expected exact or fast, found '{found}'.");
+                return found == "fast" ? NumericMode.Fast : NumericMode.Exact;
+            },
+        };
+    }
+
+    /// <summary>A mode as the options name it.</summary>
+    public static string NameOf(NumericMode mode) => mode == NumericMode.Fast ? "fast" : "exact";
 
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON object instead of text." };
 

@@ -58,6 +58,7 @@ internal sealed class BenchCommand
     };
 
     private readonly Option<int> _threads = Arguments.Threads();
+    private readonly Option<NumericMode> _numeric = Arguments.Numeric();
     private readonly Option<bool> _json = Arguments.Json();
     private readonly Option<bool> _quiet = Arguments.Quiet();
 
@@ -77,7 +78,7 @@ internal sealed class BenchCommand
             + "several lengths, each kind of layer, each beside what the machine could do at most. Weights are random, made in memory.",
             "fathom bench --shape flash --layers 3 --synthetic-cache --profile")
         {
-            own._shape, own._layers, own._format, own._experts, own._packed, own._threads, own._synthetic, own._depths, own._prompts,
+            own._shape, own._layers, own._format, own._experts, own._packed, own._threads, own._numeric, own._synthetic, own._depths, own._prompts,
             own._quick, own._profile, own._csv, own._picture, own._json, own._quiet,
         };
         command.SetAction((parsed, cancellation) => Task.Run(() => own.Run(parsed, cancellation), cancellation));
@@ -90,7 +91,7 @@ internal sealed class BenchCommand
         int[] depths = Numbers("--depths", parsed.GetValue(_depths) ?? (synthetic ? SyntheticDepths : ReadDepths));
         int[] prompts = Numbers("--prompts", parsed.GetValue(_prompts)!);                 // has a default
         int threads = parsed.GetValue(_threads);
-        BenchTarget target = Target(parsed);
+        BenchTarget target = Target(parsed) with { Numeric = parsed.GetValue(_numeric) };
         target.CheckLengths(depths, prompts);
         target.CheckMemory(MachineMemory.MeasureAvailable(), Math.Min(MaxRows, prompts.Max()), Math.Max(depths.Max(), prompts.Max()));
 
@@ -99,14 +100,8 @@ internal sealed class BenchCommand
         tell("Measuring this machine…");
         (IReadOnlyList<BenchFigure> ceilings, MachineRates limits) = MachineBench.Ceilings(threads, effort);
         var figures = new List<BenchFigure>(ceilings);
-        using var cpu = new CpuDevice(threads);
-        foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
-        {
-            cancellation.ThrowIfCancellationRequested();
-            tell($"Multiplying {format} matrices…");
-            figures.AddRange(MachineBench.Products(cpu, format, limits, effort));
-        }
-
+        figures.AddRange(Products(threads, limits, effort, tell, cancellation));
+        using var cpu = new CpuDevice(threads, target.Numeric);
         tell($"Making the weights of {target.Title}…");
         target.Prepare(cpu, cancellation);
         double? disk = target.Folder is { } mapped ? DiskRate.Measure(mapped, threads) : null;
@@ -134,6 +129,22 @@ internal sealed class BenchCommand
         figures.Add(new BenchFigure("conditions", "processor time of the model", threads, share, "of 1", 1, 1));
         Write(parsed, target, new BenchReport(target, effort, threads, synthetic, figures), figures);
         return ExitCode.Success;
+    }
+
+    // In exact all formats, in fast the one that it changes, whatever the model is measured in.
+    private static List<BenchFigure> Products(int threads, MachineRates limits, BenchEffort effort, Action<string> tell, CancellationToken cancellation)
+    {
+        var figures = new List<BenchFigure>();
+        using CpuDevice exact = new(threads), fast = new(threads, NumericMode.Fast);
+        foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
+        {
+            cancellation.ThrowIfCancellationRequested();
+            tell($"Multiplying {format} matrices…");
+            figures.AddRange(MachineBench.Products(exact, format, limits, effort));
+        }
+
+        figures.AddRange(MachineBench.Products(fast, WeightFormat.Fp4, limits, effort));
+        return figures;
     }
 
     private void Write(ParseResult parsed, BenchTarget target, BenchReport report, IReadOnlyList<BenchFigure> figures)

@@ -53,6 +53,7 @@ internal sealed class BenchReport(BenchTarget target, BenchEffort effort, int th
         json.WriteNumber("experts", target.Config.ExpertCount);
         json.WriteNumber("fullExperts", target.Full.ExpertCount);
         json.WriteNumber("threads", threads);
+        json.WriteString("numeric", Arguments.NameOf(target.Numeric));
         json.WriteBoolean("syntheticCache", synthetic);
         json.WriteStartArray("notes");
         foreach (string note in Notes())

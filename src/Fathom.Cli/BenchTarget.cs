@@ -10,7 +10,7 @@ using Fathom.Planning;
 namespace Fathom.Cli;
 
 /// <summary>What is to be measured: a synthetic model, or one on disk.</summary>
-internal sealed class BenchTarget
+internal sealed record BenchTarget
 {
     // Tokens that are written behind a depth, warm-up included, stay below this.
     private const int Written = 256;
@@ -35,6 +35,9 @@ internal sealed class BenchTarget
         _weightBytes = weightBytes;
     }
 
+    /// <summary>How it is computed.</summary>
+    public NumericMode Numeric { get; init; }
+
     public string Name { get; }
 
     public string FormatName { get; }
@@ -47,10 +50,10 @@ internal sealed class BenchTarget
     public string? Folder => _packed ?? (_folder is not null && PackedCheckpoint.IsAt(_folder) ? _folder : null);
 
     /// <summary>Name of the files that hold the figures, without ending.</summary>
-    public string FileName => string.Create(CultureInfo.InvariantCulture, $"{Name}-{Config.LayerCount}-{FormatName}{(_packed is null ? "" : "-packed")}");
+    public string FileName => string.Create(CultureInfo.InvariantCulture, $"{Name}-{Config.LayerCount}-{FormatName}{(_packed is null ? "" : "-packed")}{(Numeric == NumericMode.Exact ? "" : "-fast")}");
 
     public string Title => string.Create(
-        CultureInfo.InvariantCulture, $"{Name}, {Config.LayerCount} of {Full.LayerCount} layers, {Config.ExpertCount} of {Full.ExpertCount} routed experts, {FormatName}");
+        CultureInfo.InvariantCulture, $"{Name}, {Config.LayerCount} of {Full.LayerCount} layers, {Config.ExpertCount} of {Full.ExpertCount} routed experts, {FormatName}{(Numeric == NumericMode.Exact ? "" : ", fast")}");
 
     public static BenchTarget Synthetic(string name, ModelConfig full, int layers, int experts, SyntheticFormat format, string? packed)
     {

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Fathom.Devices;
 using Fathom.Engine;
 using Fathom.Prompts;
 using Spectre.Console;
@@ -18,6 +19,7 @@ internal static class ChatCommand
         var think = new Option<bool>("--think") { Description = "Let the model think before it answers." };
         Option<string?> model = Arguments.Model();
         Option<int> threads = Arguments.Threads();
+        Option<NumericMode> numeric = Arguments.Numeric();
         Option<bool> quiet = Arguments.Quiet();
         var generation = new GenerationArguments(DefaultMaxTokens, DefaultTemperature, DefaultTopP);
         var command = new CommandWithExample(
@@ -25,7 +27,7 @@ internal static class ChatCommand
             "A conversation in the terminal. One line is one message; thinking is shown dimmed; /help lists the commands.",
             "fathom chat --think --system \"Answer in one sentence.\"")
         {
-            system, think, model, threads, quiet,
+            system, think, model, threads, numeric, quiet,
         };
         generation.AddTo(command);
         command.SetAction((parsed, cancellation) => Task.Run(
@@ -33,7 +35,7 @@ internal static class ChatCommand
             {
                 SamplingOptions sampling = generation.Sampling(parsed);
                 using ModelSession session = ModelSession.Open(
-                    parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), generation.AllowUnused(parsed));
+                    parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), parsed.GetValue(numeric), generation.AllowUnused(parsed));
                 using var chat = new ChatSession(
                     session.Model, session.Device, session.Tokenizer, generation.Context(parsed, session.Model), generation.Speculative(parsed));
                 chat.Thinking = parsed.GetValue(think) ? ThinkingMode.Thinking : ThinkingMode.Chat;

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Fathom.Devices;
 using Fathom.Engine;
 
 namespace Fathom.Cli;
@@ -29,7 +30,7 @@ internal static class EvalDraftCommand
             () =>
             {
                 byte[] bytes = TextInput.Read(parsed.GetValue(text)!);                     // required
-                using ModelSession session = ModelSession.Open(parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), allowUnused: false);
+                using ModelSession session = ModelSession.Open(parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), NumericMode.Exact, allowUnused: false);
                 int[] tokens = session.Tokenizer.Encode(bytes, recognizeAddedTokens: false);
                 float[] wanted = parsed.GetValue(temperatures) is { Length: > 0 } given ? given : [0, 1];
                 foreach (float temperature in wanted)

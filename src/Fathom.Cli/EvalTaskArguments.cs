@@ -19,6 +19,7 @@ internal sealed class EvalTaskArguments
     private readonly Option<bool> _allowUnused = new("--allow-unused") { Description = "Accept a checkpoint with tensors that the model does not use." };
     private readonly Option<string?> _model = Arguments.Model();
     private readonly Option<int> _threads = Arguments.Threads();
+    private readonly Option<NumericMode> _numeric = Arguments.Numeric();
     private readonly Option<bool> _json = Arguments.Json();
     private readonly Option<bool> _quiet = Arguments.Quiet();
 
@@ -30,7 +31,7 @@ internal sealed class EvalTaskArguments
 
     public void AddTo(Command command)
     {
-        foreach (Option option in new Option[] { _seed, _samples, _text, _model, _threads, _json, _quiet, _allowUnused })
+        foreach (Option option in new Option[] { _seed, _samples, _text, _model, _threads, _numeric, _json, _quiet, _allowUnused })
             command.Add(option);
     }
 
@@ -46,5 +47,6 @@ internal sealed class EvalTaskArguments
         Encoding.UTF8.GetString(TextInput.Read(parsed.GetValue(_text) ?? Path.Combine(Arguments.BundledModel, "heldout.txt")));
 
     public ModelSession Open(ParseResult parsed, Func<Device, Device>? decorate = null) =>
-        ModelSession.Open(parsed.GetValue(_model) ?? Arguments.BundledModel, parsed.GetValue(_threads), parsed.GetValue(_allowUnused), decorate);
+        ModelSession.Open(
+            parsed.GetValue(_model) ?? Arguments.BundledModel, parsed.GetValue(_threads), parsed.GetValue(_numeric), parsed.GetValue(_allowUnused), decorate);
 }

@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Fathom.Devices;
+using Fathom.Engine;
 using Fathom.Train.Evaluation;
 
 namespace Fathom.Cli;
@@ -32,8 +34,15 @@ internal sealed record LmBaselines(string Compressor, IReadOnlyList<double> Comp
     }
 }
 
+/// <summary>How far the predictions were from those of a numeric mode.</summary>
+internal sealed record Divergence(NumericMode Reference, TextDivergence Measured)
+{
+    public string Name => Arguments.NameOf(Reference);
+}
+
 /// <summary>What <c>fathom eval lm</c> prints.</summary>
-internal sealed class LmReport(IReadOnlyList<TextScore> scores, int? windows, LmBaselines? baselines)
+internal sealed class LmReport(
+    IReadOnlyList<TextScore> scores, int? windows, LmBaselines? baselines, Divergence? against, IReadOnlyList<ExpertLoad> experts)
 {
     private readonly int _bytes = scores.Sum(score => score.Bytes);
     private readonly int _tokens = scores.Sum(score => score.Tokens);
@@ -43,6 +52,12 @@ internal sealed class LmReport(IReadOnlyList<TextScore> scores, int? windows, Lm
     {
         var text = new StringBuilder();
         Line(text, $"{_bitsPerByte:F4} bits per byte ({_tokens:N0} tokens, {_bytes:N0} bytes{(windows is { } n ? $", windows of {n:N0} tokens" : "")})");
+        if (against is { Measured: var measured })
+        {
+            Line(text, $"{measured.MeanKl:F6} nats KL divergence from {against.Name}, mean of all tokens; the largest {measured.LargestKl:F4}");
+            Line(text, $"{measured.TopAgreement:P2} of tokens: the likeliest is the same; {against.Name} has {ReferenceBitsPerByte(measured):F4} bits per byte");
+        }
+
         if (baselines is not null)
         {
             Line(text, $"{baselines.NgramBits.Sum() / _bytes:F4} byte n-gram, {NgramModel.ContextBytes} bytes of context, interpolated Witten-Bell, trained on the training text");
@@ -56,6 +71,9 @@ internal sealed class LmReport(IReadOnlyList<TextScore> scores, int? windows, Lm
             Line(text, $"  {scores[i].Name}: {scores[i].BitsPerByte:F4} ({scores[i].Tokens:N0} tokens, {scores[i].Bytes:N0} bytes){others}");
         }
 
+        ExpertLoad[] scored = [.. experts.Where(layer => !layer.IsHashed)];
+        if (scored.Length > 0)
+            Line(text, $"experts: {scored.Min(layer => layer.Least):F2} to {scored.Max(layer => layer.Most):F2} times an even share, layers routed by token not counted");
         return text.ToString();
     }
 
@@ -66,6 +84,9 @@ internal sealed class LmReport(IReadOnlyList<TextScore> scores, int? windows, Lm
             json.WriteNumber("windows", tokens);
         if (baselines is not null)
             WriteBaselines(json, baselines.NgramBits.Sum() / _bytes, baselines.CompressorBits.Sum() / _bytes);
+        if (against is not null)
+            WriteAgainst(json, against);
+        WriteExperts(json);
         json.WriteStartArray("texts");
         for (int i = 0; i < scores.Count; i++)
         {
@@ -74,6 +95,35 @@ internal sealed class LmReport(IReadOnlyList<TextScore> scores, int? windows, Lm
             Write(json, scores[i].BitsPerByte, scores[i].Tokens, scores[i].Bytes);
             if (baselines is not null)
                 WriteBaselines(json, baselines.NgramBits[i] / scores[i].Bytes, baselines.CompressorBits[i] / scores[i].Bytes);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
+    private double ReferenceBitsPerByte(TextDivergence measured) => measured.ReferenceNats / Math.Log(2) / _bytes;
+
+    private void WriteAgainst(Utf8JsonWriter json, Divergence divergence)
+    {
+        json.WriteStartObject("against");
+        json.WriteString("numeric", divergence.Name);
+        json.WriteNumber("meanKl", divergence.Measured.MeanKl);
+        json.WriteNumber("largestKl", divergence.Measured.LargestKl);
+        json.WriteNumber("topAgreement", divergence.Measured.TopAgreement);
+        json.WriteNumber("bitsPerByte", ReferenceBitsPerByte(divergence.Measured));
+        json.WriteEndObject();
+    }
+
+    private void WriteExperts(Utf8JsonWriter json)
+    {
+        json.WriteStartArray("experts");
+        foreach (ExpertLoad layer in experts)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("layer", layer.Layer);
+            json.WriteBoolean("routedByToken", layer.IsHashed);
+            json.WriteNumber("least", layer.Least);
+            json.WriteNumber("most", layer.Most);
             json.WriteEndObject();
         }
 

@@ -26,15 +26,15 @@ internal sealed class ModelSession : IDisposable
     public Tokenizer Tokenizer { get; }
 
     /// <summary>Loads a model folder; says on stderr which config keys the engine does not know.</summary>
-    /// <param name="folder">the model</param> <param name="threads">to compute with</param>
+    /// <param name="folder">the model</param> <param name="threads">to compute with</param> <param name="numeric">how to multiply</param>
     /// <param name="allowUnused">accepts a checkpoint with tensors that the model does not use</param>
     /// <param name="decorate">what stands before the processor, or null for nothing</param>
-    public static ModelSession Open(string folder, int threads, bool allowUnused, Func<Device, Device>? decorate = null)
+    public static ModelSession Open(string folder, int threads, NumericMode numeric, bool allowUnused, Func<Device, Device>? decorate = null)
     {
         if (File.Exists(folder))
             throw new CheckpointException($"{folder}: expected a model folder with config.json, tokenizer.json and safetensors, found a file. GGUF files cannot be read; give the folder they were made from.");
         Tokenizer tokenizer = Tokenizer.Load(folder);
-        var cpu = new CpuDevice(threads);
+        var cpu = new CpuDevice(threads, numeric);
         try
         {
             Device device = decorate?.Invoke(cpu) ?? cpu;

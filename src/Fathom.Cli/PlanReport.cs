@@ -18,10 +18,10 @@ internal sealed class PlanReport(string model, ContextPlan plan, long users, Mac
         Row(output, "per user", "this model", "V3.2", "ratio");
         Row(output, "cache per token", $"{plan.KvBytesPerToken:N0} B", $"{_v32.KvBytesPerToken:N0} B", "");
         Row(output, "cache of the context", Bytes(plan.KvBytes), Bytes(_v32.KvBytes), Percent(plan.KvVsV32));
-        Row(output, "operations for the next token", Operations(plan.Flops.Raw), Operations(_v32.Flops.Raw), "");
-        Row(output, "  weighted: BF16 2, FP8 1, FP4 0.5", Operations(plan.Flops.Weighted), Operations(_v32.Flops.Weighted), Percent(plan.FlopsVsV32));
+        Row(output, "operations of its last token", Operations(plan.Flops.Raw), Operations(_v32.Flops.Raw), "");
+        Row(output, "  weighted: BF16 2, FP8 1, FP4 0.5", Operations(plan.FlopsWeighted), Operations(_v32.FlopsWeighted), Percent(plan.FlopsVsV32));
         Row(output, "weights", Bytes(plan.WeightsBytes), Bytes(_v32.WeightsBytes), "");
-        Row(output, "  read for the next token", Bytes(plan.WeightsBytesPerToken), Bytes(_v32.WeightsBytesPerToken), "");
+        Row(output, "  read for that token", Bytes(plan.WeightsBytesPerToken), Bytes(_v32.WeightsBytesPerToken), "");
         output.WriteLine();
         Line(output, $"This machine, measured with {rates.Threads} {(rates.Threads == 1 ? "thread" : "threads")}: reads {rates.ReadGBps:F1} GB/s, {rates.FmaGflops:F0} GFLOPS in FP32.");
         Line(output, $"Memory: needs {Bytes(forecast.MemoryNeeded)} (weights {Bytes(plan.WeightsBytes)}, caches {Bytes(users * plan.KvBytes)}), available {Bytes(forecast.MemoryAvailable)}.");
@@ -46,8 +46,8 @@ internal sealed class PlanReport(string model, ContextPlan plan, long users, Mac
             json.WriteNumber("kvBytesFixed", plan.KvBytesFixed);
             json.WriteNumber("kvBytesTotal", users * plan.KvBytes);
             json.WriteNumber("kvVsV32", plan.KvVsV32);
-            json.WriteNumber("flopsPerToken", (long)plan.Flops.Raw);
-            json.WriteNumber("flopsWeightedPerToken", (long)plan.Flops.Weighted);
+            json.WriteNumber("flopsPerToken", plan.Flops.Raw);
+            json.WriteNumber("flopsWeightedPerToken", (long)plan.FlopsWeighted);
             json.WriteNumber("flopsVsV32", plan.FlopsVsV32);
             json.WriteNumber("weightsBytes", plan.WeightsBytes);
             json.WriteNumber("weightsBytesPerToken", plan.WeightsBytesPerToken);

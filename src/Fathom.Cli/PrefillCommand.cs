@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text;
 using Fathom.Cache;
+using Fathom.Devices;
 using Fathom.Engine;
 using Fathom.Text;
 
@@ -18,6 +19,7 @@ internal static class PrefillCommand
         var pin = new Option<string>("--pin") { Description = "Name under which fathom run --cache finds the text; it is never removed to make room.", HelpName = "NAME", Required = true };
         Option<string?> model = Arguments.Model();
         Option<int> threads = Arguments.Threads();
+        Option<NumericMode> numeric = Arguments.Numeric();
         Option<bool> json = Arguments.Json();
         Option<bool> quiet = Arguments.Quiet();
         var checkpoint = new Option<int>("--checkpoint")
@@ -35,7 +37,7 @@ internal static class PrefillCommand
             + "the last token that does not depend on what follows. What was stopped, by Ctrl-C or otherwise, goes on when the same command is given again.",
             "fathom prefill --pin contracts a.txt b.txt && fathom run --cache contracts \"The notice period is\"")
         {
-            files, pin, checkpoint, csv, model, threads, json, quiet,
+            files, pin, checkpoint, csv, model, threads, numeric, json, quiet,
         };
         caches.AddTo(command);
         command.SetAction((parsed, cancellation) => Task.Run(
@@ -44,7 +46,8 @@ internal static class PrefillCommand
                 string name = parsed.GetValue(pin)!;                                      // required
                 string[] sources = parsed.GetValue(files)!;                               // one or more
                 string text = string.Join("\n\n", sources.Select(source => Encoding.UTF8.GetString(TextInput.Read(source))));
-                using ModelSession session = ModelSession.Open(parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), allowUnused: false);
+                using ModelSession session = ModelSession.Open(
+                    parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), parsed.GetValue(numeric), allowUnused: false);
                 PrefixStore store = caches.Open(parsed, session);
                 (int[] stable, string remainder) = Stable(session.Tokenizer, text);
                 int[] tokens = [session.Model.Config.BosToken, .. stable];

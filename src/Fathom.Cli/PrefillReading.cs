@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Fathom.Cache;
+using Fathom.Devices;
 using Fathom.Engine;
 using Fathom.Planning;
 using Fathom.Tensors;
@@ -20,7 +21,6 @@ internal sealed class PrefillReading(ModelSession session, PrefixStore store, in
 
     // Index scores multiply bytes, four to the lane of a single.
     private const double IndexShare = 0.25;
-    private const int Steps = 256;
 
     private readonly StringBuilder _csv = new(CsvHeader);
     private TensorInventory? _inventory;
@@ -106,17 +106,14 @@ internal sealed class PrefillReading(ModelSession session, PrefixStore store, in
             Console.Error.WriteLine(line.ToString(CultureInfo.InvariantCulture));
     }
 
-    // Of reading so many tokens from nothing: the middle of each of many steps stands for it.
+    // Of reading so many tokens from nothing.
     private double Operations(int count)
     {
         TensorInventory inventory = _inventory ??= TensorInventory.For(session.Model.Config);
-        double sum = 0;
-        for (int i = 0; i < Steps; i++)
+        return CostModel.SumOverPrompt(count, context =>
         {
-            FlopCount at = CostModel.Flops(session.Model.Config, inventory, (long)((i + 0.5) * count / Steps));
-            sum += at.Linear + at.Attention + (IndexShare * at.Index);
-        }
-
-        return sum * count / Steps;
+            FlopCount at = CostModel.Flops(session.Model.Config, inventory, context);
+            return at.Linear + at.Attention + (IndexShare * at.Index);
+        });
     }
 }

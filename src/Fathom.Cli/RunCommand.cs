@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Fathom.Cache;
+using Fathom.Devices;
 using Fathom.Engine;
 using Fathom.Grammars;
 using Fathom.Text;
@@ -21,6 +22,7 @@ internal static class RunCommand
         var file = new Option<string?>("--prompt-file") { Description = "Take the text from a file; - is stdin.", HelpName = "FILE" };
         Option<string?> model = Arguments.Model();
         Option<int> threads = Arguments.Threads();
+        Option<NumericMode> numeric = Arguments.Numeric();
         Option<bool> json = Arguments.Json();
         Option<bool> quiet = Arguments.Quiet();
         var caches = new CacheArguments();
@@ -34,7 +36,7 @@ internal static class RunCommand
             + $"A text that took {Worthwhile.TotalSeconds} seconds or more to read is kept on the disk, and its beginning is not read again.",
             "fathom run \"And it came to pass\" --max-tokens 60 --seed 7")
         {
-            prompt, file, model, threads, cache, noCache, json, quiet,
+            prompt, file, model, threads, numeric, cache, noCache, json, quiet,
         };
         caches.AddTo(command);
         generation.AddTo(command);
@@ -47,7 +49,7 @@ internal static class RunCommand
                 StopStrings stops = control.Stops(parsed);
                 Grammar? grammar = control.Schema(parsed);
                 using ModelSession session = ModelSession.Open(
-                    parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), generation.AllowUnused(parsed));
+                    parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), parsed.GetValue(numeric), generation.AllowUnused(parsed));
                 using var generator = new Generator(
                     session.Model, session.Device, generation.Context(parsed, session.Model), generation.Speculative(parsed));
                 string? pinned = parsed.GetValue(cache);
@@ -72,7 +74,7 @@ internal static class RunCommand
         int[]? before = store!.TokensOf(pinned);                                          // asked for together with a store
         StorePin? pin = store.FindPin(pinned);
         if (before is null || pin is null)
-            throw new RequestException($"--cache {pinned}: expected a text that this model has stored whole under this name, found none. fathom cache list shows what there is.");
+            throw new RequestException($"--cache {pinned}: expected a text that this model has stored whole under this name with this --numeric, found none. fathom cache list shows what there is.");
         return [.. before, .. session.Tokenizer.Encode([.. System.Text.Encoding.UTF8.GetBytes(pin.Rest), .. text], recognizeAddedTokens: true)];
     }
 
@@ -118,7 +120,7 @@ internal static class RunCommand
             else
                 Console.Out.WriteLine();
             if (!quiet)
-                Console.Error.WriteLine($"{(_restored > 0 ? $"{_restored} tokens from the cache, " : "")}{Speeds.Line(generator.Stats)}, seed {sampling.Seed}, ended by {reason}");
+                Console.Error.WriteLine($"{(_restored > 0 ? $"{_restored} tokens from the cache, " : "")}{Speeds.Line(generator.Stats)}, {Arguments.NameOf(session.Model.NumericMode)}, seed {sampling.Seed}, ended by {reason}");
 
             void Write(string piece)
             {
@@ -146,6 +148,7 @@ internal static class RunCommand
                 json.WriteString("text", completion);
                 json.WriteString("finish", reason);
                 json.WriteNumber("seed", sampling.Seed);
+                json.WriteString("numeric", Arguments.NameOf(session.Model.NumericMode));
                 json.WriteNumber("promptTokens", promptTokens);
                 json.WriteNumber("cachedTokens", _restored);
                 json.WriteNumber("tokens", _given);

@@ -23,14 +23,14 @@ public class IntegerProductTests
         (float[] keys, byte[] rows) = Rounded(random, Int8Dot.Keys, format);
         int blocks = (d + Int8Dot.Block - 1) / Int8Dot.Block;
         var codes = new sbyte[heads * blocks * Int8Dot.Block];
-        var sums = new short[heads * blocks];
+        var corrections = new int[heads * blocks];
         var planes = new byte[Int8Dot.BytesOfPlanes(blocks)];
         float[] scales = new float[heads * blocks], keyScales = new float[blocks * Int8Dot.Keys], products = new float[heads * Int8Dot.Keys];
-        IndexerScores.Encode(queries, d, codes, scales, sums);
+        IndexerScores.Encode(queries, d, codes, scales, corrections);
         // In pieces, as blocks of a cache cut them.
         foreach ((int first, int count) in new[] { (0, 3), (3, 17), (20, 12) })
             Int8Dot.Spread(rows.AsSpan(first * format.Bytes, count * format.Bytes), format.Bytes, d, first, planes, keyScales);
-        Int8Dot.Run(codes, scales, sums, planes, keyScales, products);
+        Int8Dot.Run(codes, scales, corrections, planes, keyScales, products);
         for (int j = 0; j < heads; j++)
         {
             for (int w = 0; w < Int8Dot.Keys; w++)

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using CsCheck;
 using Fathom.Cpu;
+using Fathom.Devices;
 using Fathom.Engine;
 using Fathom.Model;
 using Fathom.Tensors;
@@ -15,11 +16,13 @@ public class SameBitsBundledModelTests
     private const int Length = 280;
 
     [Theory]
-    [InlineData(CacheFormat.F32)]
-    [InlineData(CacheFormat.Mixed)]
-    public void On_any_number_of_threads_in_any_chunks(CacheFormat format)
+    [InlineData(CacheFormat.F32, NumericMode.Exact)]
+    [InlineData(CacheFormat.Mixed, NumericMode.Exact)]
+    [InlineData(CacheFormat.F32, NumericMode.Fast)]
+    [InlineData(CacheFormat.Mixed, NumericMode.Fast)]
+    public void On_any_number_of_threads_in_any_chunks(CacheFormat format, NumericMode numeric)
     {
-        using Subject one = new(1, format), two = new(2, format), three = new(3, format);
+        using Subject one = new(1, format, numeric), two = new(2, format, numeric), three = new(3, format, numeric);
         int[] tokens = SameBitsEngines.Tokens(one.Model.Config, Length, 5);
         byte[][] cold = one.Run(tokens, [Length]);
         Gen.Select(Gen.OneOf(Gen.Const(one), Gen.Const(two), Gen.Const(three)), Gen.Frequency((2, Gen.Const(1)), (1, Gen.Int[2, 150])).Array[1, 40]).Sample((subject, chunks) =>
@@ -27,7 +30,7 @@ public class SameBitsBundledModelTests
             byte[][] found = subject.Run(tokens, chunks);
             for (int t = 0; t < found.Length; t++)
             {
-                Assert.True(found[t].AsSpan().SequenceEqual(cold[t]), $"{format}, position {t} of chunks {string.Join(' ', chunks)} on {subject.Threads} threads");
+                Assert.True(found[t].AsSpan().SequenceEqual(cold[t]), $"{format} {numeric}, position {t} of chunks {string.Join(' ', chunks)} on {subject.Threads} threads");
             }
         }, iter: 8, threads: 1);
     }
@@ -37,9 +40,9 @@ public class SameBitsBundledModelTests
         private readonly CpuDevice _device;
         private readonly Batch _batch = new(Length);
 
-        public Subject(int threads, CacheFormat format)
+        public Subject(int threads, CacheFormat format, NumericMode numeric)
         {
-            _device = new CpuDevice(threads);
+            _device = new CpuDevice(threads, numeric);
             Model = LanguageModel.Load(TestFiles.Path("models", "fathom-nano"), _device, new LoadOptions { CacheFormat = format, MaxRows = Length });
         }
 

@@ -31,6 +31,10 @@ internal static class BenchSections
         yield return new BenchFigure("decode", "token", depth, seconds * Milli, "ms", least * Milli, n);
         yield return new BenchFigure("decode", "weights to read", depth, weights / 1e6, "MB");
         yield return new BenchFigure("decode", "cache to read", depth, cache / 1e6, "MB");
+        OperationCost counted = samples.Aggregate(default(OperationCost), (sum, sample) => sum + sample.Counted);
+        yield return new BenchFigure("decode", "weights counted", depth, counted.WeightBytes / 1e6 / n, "MB", null, n);
+        yield return new BenchFigure("decode", "cache counted", depth, counted.CacheBytes / 1e6 / n, "MB", null, n);
+        yield return new BenchFigure("decode", "operations counted", depth, counted.Flops.Raw / 1e6 / n, "MFLOP", null, n);
         yield return new BenchFigure("decode", "experts read", depth, samples.Average(sample => (double)sample.ExpertBytes) / 1e6, "MB", null, n);
         yield return new BenchFigure("decode", "routed experts used", depth, expertsUsed, "experts", subject.Config.LayerCount * (double)subject.Config.ExpertCount, n);
         yield return new BenchFigure("decode", "reading", depth, (weights + cache) / seconds / 1e9, "GB/s", subject.Limits.ReadGBps, n);
@@ -82,21 +86,21 @@ internal static class BenchSections
         }
 
         BenchFigure Figure(string name, in OperationCost cost, double count) => new(
-            "prefill layer", name, tokens, cost.Seconds / count * Milli, "ms", subject.Seconds(cost.WeightBytes / count, cost.Flops / count) * Milli, runs);
+            "prefill layer", name, tokens, cost.Seconds / count * Milli, "ms", subject.Seconds(cost.WeightBytes / count, cost.Flops.Raw / count) * Milli, runs);
     }
 
     /// <summary>A section of operations from the device's counts.</summary>
     public static IEnumerable<BenchFigure> Operations(string section, BenchSubject subject, ProfilingDevice device, int at, int runs) =>
         Operations(section, subject, [.. Enum.GetValues<DeviceOperation>().Select(device.Cost)], at, runs);
 
-    /// <summary>Of each operation that was called: time, bytes and multiply-adds of one pass, means of all.</summary>
+    /// <summary>Of each operation that was called: time, bytes and operations of one pass, means of all.</summary>
     public static IEnumerable<BenchFigure> Operations(string section, BenchSubject subject, IReadOnlyList<OperationCost> costs, int at, int runs)
     {
         foreach (DeviceOperation operation in Enum.GetValues<DeviceOperation>().Where(operation => costs[(int)operation].Calls > 0))
         {
             OperationCost cost = costs[(int)operation];
             string name = operation.ToString();
-            double bytes = (double)cost.Bytes / runs, flops = cost.Flops / runs;
+            double bytes = (double)cost.Bytes / runs, flops = (double)cost.Flops.Raw / runs;
             yield return new BenchFigure(section, name, at, cost.Seconds / runs * Milli, "ms", subject.Seconds(bytes, flops) * Milli, runs);
             yield return new BenchFigure(section, name + " calls", at, (double)cost.Calls / runs, "calls");
             yield return new BenchFigure(section, name + " bytes", at, bytes / 1e6, "MB");

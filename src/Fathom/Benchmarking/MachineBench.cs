@@ -47,7 +47,10 @@ public static class MachineBench
         return (figures, new MachineRates(read, fma, threads));
     }
 
-    /// <summary>Section product: a device's matrix products in one number format, of one row and of 512.</summary>
+    /// <summary>
+    /// Section product: a device's matrix products in one number format, of one row and of 512. Those of a fast device say so in their name, and have
+    /// no limit with 512 rows: it is that of another kind of multiply-adds.
+    /// </summary>
     /// <param name="device">computes</param> <param name="format">of the weights</param> <param name="limits">of the machine</param>
     /// <param name="effort">how much and how often</param>
     public static IReadOnlyList<BenchFigure> Products(Device device, WeightFormat format, MachineRates limits, BenchEffort effort)
@@ -67,14 +70,15 @@ public static class MachineBench
         Tensor x = View(inputs, 1, count * width), y = View(outputs, 1, count * width);
         (double seconds, int runs) = Measure(effort, () => device.GroupedMatMul(stack, x, y));
         double bytes = (double)count * stack.Panels * stack.PanelBytes;
-        string name = format.ToString().ToLowerInvariant();
+        bool isExact = device.NumericMode == NumericMode.Exact;
+        string name = format.ToString().ToLowerInvariant() + (isExact ? "" : " fast");
         var one = new BenchFigure("product", name, 1, bytes / seconds / 1e9, "GB/s", limits.ReadGBps, runs);
 
         Tensor rows = View(inputs, PromptRows, width), results = View(outputs, PromptRows, width);
         WeightMatrix single = stack with { Count = 1 };
         (seconds, runs) = Measure(effort, () => device.MatMul(single, rows, results));
         double flops = 2.0 * PromptRows * width * width;
-        return [one, new BenchFigure("product", name, PromptRows, flops / seconds / 1e9, "GFLOPS", limits.FmaGflops, runs)];
+        return [one, new BenchFigure("product", name, PromptRows, flops / seconds / 1e9, "GFLOPS", isExact ? limits.FmaGflops : null, runs)];
     }
 
     private static (double Seconds, int Count) Measure(BenchEffort effort, Action run)

@@ -32,11 +32,11 @@ public sealed class ModelBench(BenchSubject subject, Transformer transformer, Pr
         device.Clear();
         (double seconds, int runs) = Repetition.Median(PromptRuns, PromptPatienceSeconds, () => Read(tokens).Dispose());
         OperationCost all = BenchSections.All(device);
-        double least = subject.Seconds((double)all.WeightBytes / runs, all.Flops / runs);
+        double least = subject.Seconds((double)all.WeightBytes / runs, (double)all.Flops.Raw / runs);
         return
         [
             new BenchFigure("prefill", "speed", tokens, tokens / seconds, "tokens/s", tokens / least, runs),
-            new BenchFigure("prefill", "arithmetic", tokens, all.Flops / runs / seconds / 1e9, "GFLOPS", subject.Limits.FmaGflops, runs),
+            new BenchFigure("prefill", "arithmetic", tokens, (double)all.Flops.Raw / runs / seconds / 1e9, "GFLOPS", subject.Limits.FmaGflops, runs),
             .. BenchSections.PrefillLayers(subject, device, tokens, runs),
             .. BenchSections.Operations("prefill operation", subject, device, tokens, runs),
         ];
@@ -114,10 +114,12 @@ public sealed class ModelBench(BenchSubject subject, Transformer transformer, Pr
 /// <param name="Seconds">of the whole step</param>
 /// <param name="Segments">seconds outside of the layers, then of each layer</param>
 /// <param name="ExpertBytes">bytes of experts that the step read, shared ones included</param>
-internal sealed record StepSample(double Seconds, IReadOnlyList<double> Segments, long ExpertBytes)
+/// <param name="Counted">everything that the step computed and read</param>
+internal sealed record StepSample(double Seconds, IReadOnlyList<double> Segments, long ExpertBytes, OperationCost Counted)
 {
     public static StepSample Take(ProfilingDevice device, double seconds) => new(
         seconds,
         [.. Enumerable.Range(0, device.Layers + 1).Select(segment => device.Cost(segment).Seconds)],
-        device.Cost(DeviceOperation.Experts).WeightBytes);
+        device.Cost(DeviceOperation.Experts).WeightBytes,
+        BenchSections.All(device));
 }

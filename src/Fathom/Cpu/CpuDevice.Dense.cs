@@ -70,8 +70,19 @@ public sealed partial class CpuDevice
     // A matrix of its own and a group of a stack are the same job: panel i of matrix g reads piece g of every row of x.
     private void Multiply(WeightMatrix w, in Tensor x, in Tensor y)
     {
-        int items = w.Count * w.Panels;
-        _pool.Run(items, _pool.Chunk(items, (long)x.Rows * w.Columns * PanelLayout.Rows), new MatMulJob(w, x, y, _scratch));
+        int items = w.Count * w.Panels, chunk = _pool.Chunk(items, (long)x.Rows * w.Columns * PanelLayout.Rows);
+        if (TakesIntegers(w))
+        {
+            _pool.Run(items, chunk, new IntegerMatMulJob(w, Encode(x, w.Count), y, _scratch));
+            return;
+        }
+        _pool.Run(items, chunk, new MatMulJob(w, x, y, _scratch));
+    }
+
+    private static void StorePanel(ReadOnlySpan<float> acc, WeightMatrix w, int group, int panel, in Tensor y)
+    {
+        int column = panel * PanelLayout.Rows;
+        Kernels.MatMul.Store(acc, Math.Min(PanelLayout.Rows, w.Rows - column), y.Span<float>(), y.Columns, (group * w.Rows) + column);
     }
 
     private void RunRows<TJob>(in Tensor x, long work, in TJob job) where TJob : struct, IRangeJob =>
@@ -112,11 +123,7 @@ public sealed partial class CpuDevice
             }
         }
 
-        private void Store(int group, int panel, ReadOnlySpan<float> acc)
-        {
-            int column = panel * PanelLayout.Rows;
-            Kernels.MatMul.Store(acc, Math.Min(PanelLayout.Rows, w.Rows - column), y.Span<float>(), y.Columns, (group * w.Rows) + column);
-        }
+        private void Store(int group, int panel, ReadOnlySpan<float> acc) => StorePanel(acc, w, group, panel, y);
     }
 
     private readonly struct NormJob(Tensor x, Tensor weight, float epsilon, Tensor y) : IRangeJob

@@ -49,12 +49,16 @@ public sealed partial class CpuDevice
         {
             x.Row(_groups.RowOf(pair)).Span<float>().CopyTo(inputs.Row(pair).Span<float>());
         }
+        bool integers = TakesIntegers(routed.Gate) || TakesIntegers(sharedExpert?.Gate);
+        IntegerRows codes = integers ? Encode(inputs, pieces: 1) : default;
+        integers = TakesIntegers(routed.Down) || TakesIntegers(sharedExpert?.Down);
+        IntegerRows hiddenCodes = integers ? new IntegerRows(_hiddenIntegers, pairs, hidden) : default;
         // Multiply-adds of an average panel: 2 for gate and up, 32 outputs, and the rows of a group.
         long work = 64L * d * pairs / _groups.Count;
         int items = _groups.CountPanels(down: false);
-        _pool.Run(items, _pool.Chunk(items, work), new GateUpJob(_groups, inputs, limit, products, _scratch));
+        _pool.Run(items, _pool.Chunk(items, work), new GateUpJob(_groups, inputs, codes, limit, products, hiddenCodes, _scratch));
         items = _groups.CountPanels(down: true);
-        _pool.Run(items, _pool.Chunk(items, work * hidden / d / 2), new DownJob(_groups, products, outputs, _scratch));
+        _pool.Run(items, _pool.Chunk(items, work * hidden / d / 2), new DownJob(_groups, products, hiddenCodes, outputs, _scratch));
         RunRows(x, (long)d * pairs / x.Rows, new SumJob(_groups, outputs, y));
     }
 
@@ -90,40 +94,61 @@ public sealed partial class CpuDevice
         }
     }
 
+    // One panel for the rows of a group, as integers where there are such and the weights are FP4.
+    private static void RunPanel(
+        WeightMatrix w, in ExpertGroup group, int panel, in Tensor x, in IntegerRows codes, Span<float> acc, Span<float> scratch)
+    {
+        if (codes.Fit(w))
+        {
+            codes.Multiply(group.FirstPair, w.Panel(group.Matrix, panel), w.Columns, acc, scratch);
+            return;
+        }
+        ReadOnlySpan<float> rows = x.Slice(group.FirstPair, group.Rows).Span<float>()[..(((group.Rows - 1) * x.Columns) + w.Columns)];
+        Kernels.MatMul.RunPanel(w.Format, w.Panel(group.Matrix, panel), w.Columns, rows, x.Columns, acc, scratch);
+    }
+
+    private static int ScratchFloats(WeightMatrix w, in IntegerRows codes) =>
+        codes.Fit(w) ? Kernels.MatMul.Int8ScratchFloats(w.Columns) : Kernels.MatMul.ScratchFloats;
+
     // One panel of one expert: 32 hidden units of all its rows.
-    private readonly struct GateUpJob(ExpertGroups groups, Tensor inputs, float limit, Tensor products, Scratch[] scratch) : IRangeJob
+    private readonly struct GateUpJob(
+        ExpertGroups groups, Tensor inputs, IntegerRows codes, float limit, Tensor products, IntegerRows hiddenCodes, Scratch[] scratch) : IRangeJob
     {
         public void Run(int first, int count, int worker)
         {
             for (int item = first; item < first + count; item++)
             {
                 ExpertGroup group = groups.Find(item, down: false, out int panel);
-                WeightMatrix gate = group.Expert.Gate, up = group.Expert.Up;
-                int size = group.Rows * Tile.Width;
-                Span<float> floats = scratch[worker].Floats((2 * size) + Kernels.MatMul.ScratchFloats);
-                Span<float> gates = floats[..size], ups = floats.Slice(size, size), widened = floats.Slice(2 * size, Kernels.MatMul.ScratchFloats);
-                ReadOnlySpan<float> x = inputs.Slice(group.FirstPair, group.Rows).Span<float>();
-                if (group.Rows == 1 && gate.Format == up.Format)
+                WeightMatrix gate = group.Expert.Gate, up = group.Expert.Up, down = group.Expert.Down;
+                int size = group.Rows * Tile.Width, rest = Math.Max(ScratchFloats(gate, codes), ScratchFloats(up, codes));
+                Span<float> floats = scratch[worker].Floats((2 * size) + rest);
+                Span<float> gates = floats[..size], ups = floats.Slice(size, size), widened = floats.Slice(2 * size, rest);
+                if (group.Rows == 1 && gate.Format == up.Format && !codes.Fit(gate))
                 {
+                    ReadOnlySpan<float> x = inputs.Row(group.FirstPair).Span<float>();
                     Kernels.MatMul.RunPair(gate.Format, gate.Panel(group.Matrix, panel), up.Panel(group.Matrix, panel), x, floats[..(2 * size)], widened);
                 }
                 else
                 {
-                    Kernels.MatMul.RunPanel(gate.Format, gate.Panel(group.Matrix, panel), gate.Columns, x, inputs.Columns, gates, widened);
-                    Kernels.MatMul.RunPanel(up.Format, up.Panel(group.Matrix, panel), up.Columns, x, inputs.Columns, ups, widened);
+                    RunPanel(gate, group, panel, inputs, codes, gates, widened);
+                    RunPanel(up, group, panel, inputs, codes, ups, widened);
                 }
                 int column = panel * Tile.Width, valid = Math.Min(Tile.Width, gate.Rows - column);
                 for (int r = 0; r < group.Rows; r++)
                 {
+                    Span<float> units = products.Row(group.FirstPair + r).Span<float>().Slice(column, valid);
                     Kernels.SwiGlu.Run(
-                        gates.Slice(r * Tile.Width, valid), ups.Slice(r * Tile.Width, valid), limit, groups.WeightOf(group.FirstPair + r),
-                        products.Row(group.FirstPair + r).Span<float>().Slice(column, valid));
+                        gates.Slice(r * Tile.Width, valid), ups.Slice(r * Tile.Width, valid), limit, groups.WeightOf(group.FirstPair + r), units);
+                    if (hiddenCodes.Fit(down))
+                    {
+                        hiddenCodes.Encode(group.FirstPair, r, down.Columns, column, units);
+                    }
                 }
             }
         }
     }
 
-    private readonly struct DownJob(ExpertGroups groups, Tensor products, Tensor outputs, Scratch[] scratch) : IRangeJob
+    private readonly struct DownJob(ExpertGroups groups, Tensor products, IntegerRows hiddenCodes, Tensor outputs, Scratch[] scratch) : IRangeJob
     {
         public void Run(int first, int count, int worker)
         {
@@ -131,12 +156,11 @@ public sealed partial class CpuDevice
             {
                 ExpertGroup group = groups.Find(item, down: true, out int panel);
                 WeightMatrix down = group.Expert.Down;
-                int size = Math.Max(group.Rows, 2) * Tile.Width;
-                Span<float> floats = scratch[worker].Floats(size + Kernels.MatMul.ScratchFloats);
-                Span<float> acc = floats[..(group.Rows * Tile.Width)], widened = floats.Slice(size, Kernels.MatMul.ScratchFloats);
-                ReadOnlySpan<float> x = products.Slice(group.FirstPair, group.Rows).Span<float>()[..(((group.Rows - 1) * products.Columns) + down.Columns)];
-                if (group.Rows == 1 && panel + 1 < down.Panels && item + 1 < first + count)
+                int size = Math.Max(group.Rows, 2) * Tile.Width, rest = ScratchFloats(down, hiddenCodes);
+                Span<float> floats = scratch[worker].Floats(size + rest), acc = floats[..(group.Rows * Tile.Width)], widened = floats.Slice(size, rest);
+                if (group.Rows == 1 && panel + 1 < down.Panels && item + 1 < first + count && !hiddenCodes.Fit(down))
                 {
+                    ReadOnlySpan<float> x = products.Row(group.FirstPair).Span<float>()[..down.Columns];
                     Kernels.MatMul.RunPair(
                         down.Format, down.Panel(group.Matrix, panel), down.Panel(group.Matrix, panel + 1), x, floats[..size], widened);
                     Store(group, panel, acc);
@@ -144,7 +168,7 @@ public sealed partial class CpuDevice
                     item++;
                     continue;
                 }
-                Kernels.MatMul.RunPanel(down.Format, down.Panel(group.Matrix, panel), down.Columns, x, products.Columns, acc, widened);
+                RunPanel(down, group, panel, products, hiddenCodes, acc, widened);
                 Store(group, panel, acc);
             }
         }

@@ -19,7 +19,7 @@ internal ref struct KeyPass
     private Span<byte> _planes;
     private Span<float> _keyScales, _scales;
     private Span<sbyte> _codes;
-    private Span<short> _sums;
+    private Span<int> _corrections;
 
     /// <summary>Queries <paramref name="first"/> … of (T, heads · d).</summary>
     public KeyPass(in Tensor queries, in Tensor weights, in RowBlocks keys, int first, int count)
@@ -58,12 +58,12 @@ internal ref struct KeyPass
         _keyScales = Scratch.Take<float>(ref scratch, _blocks * Tile.Width);
         _codes = Scratch.Take<sbyte>(ref scratch, _queries.Rows * perQuery * Int8Dot.Block);
         _scales = Scratch.Take<float>(ref scratch, _queries.Rows * perQuery);
-        _sums = Scratch.Take<short>(ref scratch, _queries.Rows * perQuery);
+        _corrections = Scratch.Take<int>(ref scratch, _queries.Rows * perQuery);
         for (int t = 0; t < _queries.Rows; t++)
         {
             IndexerScores.Encode(
                 _queries.Row(t).Span<float>(), dim, _codes.Slice(t * perQuery * Int8Dot.Block, perQuery * Int8Dot.Block),
-                _scales.Slice(t * perQuery, perQuery), _sums.Slice(t * perQuery, perQuery));
+                _scales.Slice(t * perQuery, perQuery), _corrections.Slice(t * perQuery, perQuery));
         }
     }
 
@@ -86,7 +86,7 @@ internal ref struct KeyPass
                 {
                     IndexerScores.Run(
                         _codes.Slice(t * perQuery * Int8Dot.Block, perQuery * Int8Dot.Block), _scales.Slice(t * perQuery, perQuery),
-                        _sums.Slice(t * perQuery, perQuery), weights, _planes, _keyScales, _products, target);
+                        _corrections.Slice(t * perQuery, perQuery), weights, _planes, _keyScales, _products, target);
                 }
                 else
                 {

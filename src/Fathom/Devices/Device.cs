@@ -9,6 +9,9 @@ namespace Fathom.Devices;
 /// </summary>
 public abstract class Device : IDisposable
 {
+    /// <summary>How it multiplies; what is kept of one mode's results belongs to that mode.</summary>
+    public abstract NumericMode NumericMode { get; }
+
     /// <summary>Zeroed memory of this device.</summary>
     public abstract Storage Allocate(long bytes, MemoryPurpose purpose);
 

@@ -9,6 +9,9 @@ public abstract class DeviceDecorator(Device inner) : Device
     protected Device Inner { get; } = inner;
 
     /// <inheritdoc/>
+    public override NumericMode NumericMode => Inner.NumericMode;
+
+    /// <inheritdoc/>
     public override Storage Allocate(long bytes, MemoryPurpose purpose) =>
         Inner.Allocate(bytes, purpose);
 

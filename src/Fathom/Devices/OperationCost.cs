@@ -85,21 +85,23 @@ public enum DeviceOperation
 /// <summary>What calls of an operation took and moved.</summary>
 /// <param name="Calls">number of calls</param>
 /// <param name="Ticks">time in them, in units of <see cref="System.Diagnostics.Stopwatch"/></param>
-/// <param name="WeightBytes">bytes of packed weights, each matrix once for each call</param>
-/// <param name="OtherBytes">bytes of activations and cache rows, each operand once for each call</param>
-/// <param name="Flops">multiplications and additions, two for a fused one; 0 where an operation only moves or rounds</param>
-public readonly record struct OperationCost(long Calls, long Ticks, long WeightBytes, long OtherBytes, double Flops)
+/// <param name="WeightBytes">bytes of packed matrices that rows are multiplied with, each once for each call; of experts those that were chosen</param>
+/// <param name="CacheBytes">bytes of cache read: window rows, index keys and compressed rows, each once for each call</param>
+/// <param name="OtherBytes">bytes of activations, vectors of weights, compressors' open windows and stored rows, each operand once for each call</param>
+/// <param name="Flops">operations of products with weights, of index scores and of attention; none in operations that have none of these</param>
+public readonly record struct OperationCost(long Calls, long Ticks, long WeightBytes, long CacheBytes, long OtherBytes, FlopCount Flops)
 {
     /// <summary>Seconds in the calls.</summary>
     public double Seconds => (double)Ticks / System.Diagnostics.Stopwatch.Frequency;
 
     /// <summary>All bytes.</summary>
-    public long Bytes => WeightBytes + OtherBytes;
+    public long Bytes => WeightBytes + CacheBytes + OtherBytes;
 
     /// <summary>Both together.</summary>
-    public static OperationCost operator +(OperationCost a, OperationCost b) => a.Plus(b);
+    public static OperationCost operator +(in OperationCost a, in OperationCost b) => a.Plus(b);
 
     /// <summary>This and another together.</summary>
-    public OperationCost Plus(OperationCost other) => new(
-        Calls + other.Calls, Ticks + other.Ticks, WeightBytes + other.WeightBytes, OtherBytes + other.OtherBytes, Flops + other.Flops);
+    public OperationCost Plus(in OperationCost other) => new(
+        Calls + other.Calls, Ticks + other.Ticks, WeightBytes + other.WeightBytes, CacheBytes + other.CacheBytes, OtherBytes + other.OtherBytes,
+        Flops + other.Flops);
 }

@@ -10,7 +10,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.Upload(source, target);
-        Record(DeviceOperation.Upload, start, 0, source.Length, 0);
+        Record(DeviceOperation.Upload, start, source.Length);
     }
 
     /// <inheritdoc/>
@@ -18,7 +18,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.Copy(source, target);
-        Record(DeviceOperation.Copy, start, 0, Size(source) + Size(target), 0);
+        Record(DeviceOperation.Copy, start, Size(source) + Size(target));
     }
 
     /// <inheritdoc/>
@@ -28,7 +28,7 @@ public sealed partial class ProfilingDevice
         _sublayers = 0;
         long start = Stopwatch.GetTimestamp();
         Inner.Embed(table, ids, y);
-        Record(DeviceOperation.Embed, start, (long)ids.Columns * table.Columns * table.Type.Size(), Size(y), 0);
+        Record(DeviceOperation.Embed, start, ((long)ids.Columns * table.Columns * table.Type.Size()) + Size(y));
     }
 
     /// <inheritdoc/>
@@ -36,7 +36,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.MatMul(w, x, y);
-        Record(DeviceOperation.MatMul, start, Size(w), Size(x) + Size(y), Products(w, x.Rows));
+        Record(DeviceOperation.MatMul, start, Size(w), 0, Size(x) + Size(y), Products(w, x.Rows));
     }
 
     /// <inheritdoc/>
@@ -44,7 +44,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.GroupedMatMul(w, x, y);
-        Record(DeviceOperation.GroupedMatMul, start, Size(w), Size(x) + Size(y), Products(w, x.Rows));
+        Record(DeviceOperation.GroupedMatMul, start, Size(w), 0, Size(x) + Size(y), Products(w, x.Rows));
     }
 
     /// <inheritdoc/>
@@ -52,7 +52,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.RmsNorm(x, weight, epsilon, y);
-        Record(DeviceOperation.RmsNorm, start, Size(weight), Size(x) + Size(y), 4.0 * x.Count);
+        Record(DeviceOperation.RmsNorm, start, Size(weight) + Size(x) + Size(y));
     }
 
     /// <inheritdoc/>
@@ -60,7 +60,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.Add(x, y);
-        Record(DeviceOperation.Add, start, 0, (2 * Size(x)) + Size(y), x.Count);
+        Record(DeviceOperation.Add, start, (2 * Size(x)) + Size(y));
     }
 
     /// <inheritdoc/>
@@ -69,7 +69,7 @@ public sealed partial class ProfilingDevice
         _segment = Rest;
         long start = Stopwatch.GetTimestamp();
         Inner.Gather(x, rows, y);
-        Record(DeviceOperation.Gather, start, 0, 2 * Size(y), 0);
+        Record(DeviceOperation.Gather, start, 2 * Size(y));
     }
 
     /// <inheritdoc/>
@@ -77,7 +77,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.RopeAngles(positions, frequencies, angles);
-        Record(DeviceOperation.RopeAngles, start, 0, Size(angles), 0);
+        Record(DeviceOperation.RopeAngles, start, Size(angles));
     }
 
     /// <inheritdoc/>
@@ -85,7 +85,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.Rope(x, headDim, angles, inverse);
-        Record(DeviceOperation.Rope, start, 0, (2 * Size(x) / headDim * angles.Columns) + Size(angles), 3.0 * x.Count / headDim * angles.Columns);
+        Record(DeviceOperation.Rope, start, (2 * Size(x) / headDim * angles.Columns) + Size(angles));
     }
 
     /// <inheritdoc/>
@@ -93,7 +93,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.RoundToBf16(x);
-        Record(DeviceOperation.RoundToBf16, start, 0, 2 * Size(x), 0);
+        Record(DeviceOperation.RoundToBf16, start, 2 * Size(x));
     }
 
     /// <inheritdoc/>
@@ -101,7 +101,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.Hadamard(x);
-        Record(DeviceOperation.Hadamard, start, 0, 2 * Size(x), (double)x.Count * System.Numerics.BitOperations.Log2((uint)x.Columns));
+        Record(DeviceOperation.Hadamard, start, 2 * Size(x));
     }
 
     /// <inheritdoc/>
@@ -109,7 +109,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.RoundRows(x, format);
-        Record(DeviceOperation.RoundRows, start, 0, 2 * Size(x), 0);
+        Record(DeviceOperation.RoundRows, start, 2 * Size(x));
     }
 
     /// <inheritdoc/>
@@ -117,7 +117,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.HcExpand(x, streams);
-        Record(DeviceOperation.HcExpand, start, 0, Size(x) + Size(streams), 0);
+        Record(DeviceOperation.HcExpand, start, Size(x) + Size(streams));
     }
 
     /// <inheritdoc/>
@@ -126,7 +126,7 @@ public sealed partial class ProfilingDevice
         _segment = 1 + Math.Min(Layers - 1, _sublayers++ / 2);
         long start = Stopwatch.GetTimestamp();
         Inner.HcPre(streams, hc, y, mix);
-        Record(DeviceOperation.HcPre, start, Size(hc.Projection), Size(streams) + Size(y), Products(hc.Projection, streams.Rows) + (4.0 * streams.Count));
+        Record(DeviceOperation.HcPre, start, Size(hc.Projection), 0, Size(hc) + Size(streams) + Size(y), Products(hc.Projection, streams.Rows));
     }
 
     /// <inheritdoc/>
@@ -134,7 +134,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.HcPost(streams, f, mix);
-        Record(DeviceOperation.HcPost, start, 0, (2 * Size(streams)) + Size(f), 2.0 * streams.Count * (1 + (streams.Columns / f.Columns)));
+        Record(DeviceOperation.HcPost, start, (2 * Size(streams)) + Size(f));
     }
 
     /// <inheritdoc/>
@@ -142,7 +142,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.HcHead(streams, hc, y, mix);
-        Record(DeviceOperation.HcHead, start, Size(hc.Projection), Size(streams) + Size(y), Products(hc.Projection, streams.Rows) + (4.0 * streams.Count));
+        Record(DeviceOperation.HcHead, start, Size(hc.Projection), 0, Size(hc) + Size(streams) + Size(y), Products(hc.Projection, streams.Rows));
     }
 
     /// <inheritdoc/>
@@ -150,7 +150,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.Compress(operand, entries);
-        Record(DeviceOperation.Compress, start, Size(operand.PositionBias), Size(entries) * ((2L * operand.ValueRing.Rows) + 1), 5.0 * entries.Count * operand.ValueRing.Rows);
+        Record(DeviceOperation.Compress, start, Size(operand.PositionBias) + (Size(entries) * ((2L * operand.ValueRing.Rows) + 1)));
     }
 
     /// <inheritdoc/>
@@ -158,7 +158,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.StoreRows(rows, first, target);
-        Record(DeviceOperation.StoreRows, start, 0, Size(rows) + ((long)rows.Rows * target.Format.Bytes), 0);
+        Record(DeviceOperation.StoreRows, start, Size(rows) + ((long)rows.Rows * target.Format.Bytes));
     }
 
     /// <inheritdoc/>
@@ -166,7 +166,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.StoreRing(rows, firstPosition, format, ring);
-        Record(DeviceOperation.StoreRing, start, 0, Math.Min(rows.Rows, ring.Rows) * (format.Bytes + ((long)rows.Columns * sizeof(float))), 0);
+        Record(DeviceOperation.StoreRing, start, Math.Min(rows.Rows, ring.Rows) * (format.Bytes + ((long)rows.Columns * sizeof(float))));
     }
 
     /// <inheritdoc/>
@@ -174,7 +174,8 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.LoadWindow(ring, format, firstPosition, rows, window);
-        Record(DeviceOperation.LoadWindow, start, 0, Size(rows) + Size(window) + (Math.Min(firstPosition, window.Rows - rows.Rows) * (long)format.Bytes), 0);
+        long ringBytes = Math.Min(firstPosition, window.Rows - rows.Rows) * (long)format.Bytes;   // rows of this batch are not read from the ring
+        Record(DeviceOperation.LoadWindow, start, 0, ringBytes, Size(rows) + Size(window), default);
     }
 
     /// <inheritdoc/>
@@ -183,14 +184,16 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.SelectRows(queries, weights, keys, ratio, firstPosition, selection);
-        double scored = 0;
+        long scored = 0;
         for (int t = 0; t < queries.Rows; t++)
         {
             int seen = (firstPosition + t + 1) / ratio;
             scored += seen > selection.Columns ? seen : 0;                                // fewer are all chosen, unscored
         }
         long keyBytes = scored > 0 ? (long)((firstPosition + queries.Rows) / ratio) * keys.Format.Bytes : 0;
-        Record(DeviceOperation.SelectRows, start, 0, keyBytes + Size(queries) + Size(selection), 2 * scored * (queries.Columns + weights.Columns));
+        Record(
+            DeviceOperation.SelectRows, start, 0, keyBytes, Size(queries) + Size(weights) + Size(selection),
+            new FlopCount { Index = 2 * scored * queries.Columns });
     }
 
     /// <inheritdoc/>
@@ -199,7 +202,7 @@ public sealed partial class ProfilingDevice
         long start = Stopwatch.GetTimestamp();
         Inner.SparseAttention(queries, context, sinks, scale, outputs);
         int window = context.Window.Rows - queries.Rows + 1, most = context.Selection.IsNone ? int.MaxValue : context.Selection.Columns;
-        double seen = 0, chosen = 0;
+        long seen = 0, chosen = 0;
         for (int t = 0; t < queries.Rows; t++)
         {
             int position = context.FirstPosition + t, compressed = Math.Min(most, context.Visible(position));
@@ -207,9 +210,11 @@ public sealed partial class ProfilingDevice
             chosen += compressed;
         }
         // Rows that every query sees are read once; rows that each chooses for itself, once for each, at most all there are.
-        long rows = (long)Math.Min(chosen, context.Visible(context.FirstPosition + queries.Rows - 1));
-        long bytes = Size(queries) + Size(outputs) + Size(context.Window) + (rows * context.Compressed.Format.Bytes);
-        Record(DeviceOperation.SparseAttention, start, Size(sinks), bytes, 4 * seen * queries.Columns);      // q·k and p·v
+        long rows = Math.Min(chosen, context.Visible(context.FirstPosition + queries.Rows - 1));
+        Record(
+            DeviceOperation.SparseAttention, start, 0, rows * context.Compressed.Format.Bytes,
+            Size(sinks) + Size(queries) + Size(outputs) + Size(context.Window),
+            new FlopCount { Attention = 4 * seen * queries.Columns });                    // q·k and p·v
     }
 
     /// <inheritdoc/>
@@ -217,7 +222,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.RouteByScore(logits, bias, routing, experts, weights);
-        Record(DeviceOperation.RouteByScore, start, Size(bias), (2 * Size(logits)) + Size(experts) + Size(weights), 0);
+        Record(DeviceOperation.RouteByScore, start, Size(bias) + (2 * Size(logits)) + Size(experts) + Size(weights));
     }
 
     /// <inheritdoc/>
@@ -226,7 +231,7 @@ public sealed partial class ProfilingDevice
     {
         long start = Stopwatch.GetTimestamp();
         Inner.RouteByHash(logits, table, ids, routing, experts, weights);
-        Record(DeviceOperation.RouteByHash, start, Size(experts), (2 * Size(logits)) + Size(experts) + Size(weights), 0);
+        Record(DeviceOperation.RouteByHash, start, (2 * Size(logits)) + (2 * Size(experts)) + Size(weights));
     }
 
     /// <inheritdoc/>
@@ -238,12 +243,12 @@ public sealed partial class ProfilingDevice
         long ticks = Stopwatch.GetTimestamp() - start;
         int unique = CountExperts(experts);
         long bytes = unique * (Size(routed) / routed.Gate.Count);
-        double flops = Products(routed, 1) / routed.Gate.Count * experts.Count;
+        FlopCount flops = ProductsOfOne(routed, experts.Count);
         if (sharedExpert is not null)
         {
             bytes += Size(sharedExpert);
-            flops += Products(sharedExpert, x.Rows);
+            flops += ProductsOfOne(sharedExpert, x.Rows);
         }
-        Add(DeviceOperation.Experts, new OperationCost(1, ticks, bytes, Size(x) + Size(y), flops));
+        Add(DeviceOperation.Experts, new OperationCost(1, ticks, bytes, 0, Size(x) + Size(y), flops));
     }
 }

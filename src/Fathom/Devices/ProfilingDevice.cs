@@ -5,9 +5,10 @@ using Fathom.Tensors;
 namespace Fathom.Devices;
 
 /// <summary>
-/// Times every operation and counts what it moves, by layer. It tells the layers apart by the order of operations, so the model need not
-/// know that it is timed. Meant for a device whose calls return when the work is done; of one that only enqueues, it would time the
-/// enqueueing. Feed it the main model, not MTP; after its first passes it allocates nothing.
+/// Times every operation and counts what it computes and moves, by layer: of its operands, whatever the inner device does with them. It tells
+/// the layers apart by the order of operations, so the model need not know that it is timed. Meant for a device whose calls return when the
+/// work is done; of one that only enqueues, it would time the enqueueing. Feed it the main model, not MTP; after its first passes it allocates
+/// nothing.
 /// </summary>
 public sealed partial class ProfilingDevice : DeviceDecorator
 {
@@ -84,14 +85,20 @@ public sealed partial class ProfilingDevice : DeviceDecorator
 
     private static long Size(in Tensor x) => x.IsNone ? 0 : x.Count * x.Type.Size();
 
-    private static long Size(WeightMatrix w) => (long)w.Count * w.Panels * w.PanelBytes;
+    private static long Size(WeightMatrix w) => w.Count * w.ReadBytes;
 
     private static long Size(ExpertOperand experts) => Size(experts.Gate) + Size(experts.Up) + Size(experts.Down);
 
-    private static double Products(WeightMatrix w, int rows) => 2.0 * w.Count * w.Rows * w.Columns * rows;
+    private static long Size(HyperConnectionOperand hc) => Size(hc.Scale) + Size(hc.Bias);
 
-    private static double Products(ExpertOperand experts, int rows) =>
-        Products(experts.Gate, rows) + Products(experts.Up, rows) + Products(experts.Down, rows);
+    // Of every matrix of a stack with so many rows.
+    private static FlopCount Products(WeightMatrix w, int rows) => ProductsOfOne(w, (long)w.Count * rows);
+
+    // Of one expert's three matrices with so many rows.
+    private static FlopCount ProductsOfOne(ExpertOperand experts, long rows) =>
+        ProductsOfOne(experts.Gate, rows) + ProductsOfOne(experts.Up, rows) + ProductsOfOne(experts.Down, rows);
+
+    private static FlopCount ProductsOfOne(WeightMatrix w, long rows) => FlopCount.OfWeights(w.Format, rows * w.Rows * w.Columns);
 
     // Different experts of this call; the layer's set remembers them as well.
     private int CountExperts(in Tensor experts)
@@ -115,8 +122,11 @@ public sealed partial class ProfilingDevice : DeviceDecorator
         return unique;
     }
 
-    private void Record(DeviceOperation operation, long start, long weightBytes, long otherBytes, double flops) =>
-        Add(operation, new OperationCost(1, Stopwatch.GetTimestamp() - start, weightBytes, otherBytes, flops));
+    // An operation that multiplies no weights and reads no cache.
+    private void Record(DeviceOperation operation, long start, long otherBytes) => Record(operation, start, 0, 0, otherBytes, default);
+
+    private void Record(DeviceOperation operation, long start, long weightBytes, long cacheBytes, long otherBytes, in FlopCount flops) =>
+        Add(operation, new OperationCost(1, Stopwatch.GetTimestamp() - start, weightBytes, cacheBytes, otherBytes, flops));
 
     private void Add(DeviceOperation operation, in OperationCost cost) => _costs[(_segment * s_operations) + (int)operation] += cost;
 }

@@ -5,11 +5,14 @@ using Fathom.Text;
 namespace Fathom.Engine;
 
 /// <summary>
-/// A conversation with a loaded model. Each turn continues the sequence of the turn before where the prompts agree token for token, and
-/// reads the whole prompt again where they do not (old reasoning was dropped, say). One thread at a time.
+/// A conversation with a loaded model. Each turn continues the sequence of the turn before as far as the prompts agree token for token: old
+/// reasoning may have been dropped, or a drawn reply may encode to other tokens than were drawn. One thread at a time.
 /// </summary>
 public sealed class ChatSession : IDisposable
 {
+    // Prompts part from the turn before, hardly ever earlier: its reply, or the marker that its reply begins behind.
+    private const int Checkpoints = 2;
+
     private static readonly PromptEncoder s_encoder = new(EncoderRevision.April);
 
     private readonly LanguageModel _model;
@@ -56,13 +59,13 @@ public sealed class ChatSession : IDisposable
     /// <summary>The messages so far.</summary>
     public IReadOnlyList<Message> Messages => _messages;
 
-    /// <summary>Counts and times since the sequence began.</summary>
+    /// <summary>Counts and times since the conversation began.</summary>
     public GenerationStats Stats => _generator.Stats;
 
     /// <summary>Tokens of the sequence.</summary>
     public int Length => _generator.Length;
 
-    /// <summary>Prompt tokens of the last turn that the sequence already held.</summary>
+    /// <summary>Prompt tokens of the last turn that the sequence already held and that were not computed again.</summary>
     public int TokensReused { get; private set; }
 
     /// <summary>Why the last reply ended.</summary>
@@ -72,7 +75,8 @@ public sealed class ChatSession : IDisposable
     public void Clear()
     {
         _messages.Clear();
-        Restart();
+        _generator.Dispose();
+        _generator = new Generator(_model, _device, _context, _speculative);
     }
 
     /// <summary>Sets the text in front of the conversation; it begins anew.</summary>
@@ -157,19 +161,15 @@ public sealed class ChatSession : IDisposable
             _tokenizer.Append(piece.Text, piece.RecognizeAddedTokens, prompt);
         }
         ReadOnlySpan<int> tokens = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(prompt);
-        ReadOnlySpan<int> seen = _generator.Tokens;
-        bool continues = seen.Length < tokens.Length && tokens.StartsWith(seen);
-        if (!continues)
+        // The last token, a marker that opens or closes thinking, may be another one when the next turn has made this one old: the place to come
+        // back to is before it.
+        int kept = Math.Min(tokens.Length - 1, _generator.Tokens.CommonPrefixLength(tokens));
+        TokensReused = kept - _generator.TruncateTo(kept, cancellation);
+        if (kept < tokens.Length - 1)
         {
-            Restart();
+            _generator.Read(tokens[kept..^1], progress: null, cancellation);
         }
-        TokensReused = _generator.Length;
-        _generator.Read(tokens[_generator.Length..], progress: null, cancellation);
-    }
-
-    private void Restart()
-    {
-        _generator.Dispose();
-        _generator = new Generator(_model, _device, _context, _speculative);
+        _generator.Checkpoint(Checkpoints);
+        _generator.Read(tokens[^1..], progress: null, cancellation);
     }
 }

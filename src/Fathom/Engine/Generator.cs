@@ -54,11 +54,11 @@ public sealed partial class Generator : IDisposable
 
     private readonly Device _device;
     private readonly Transformer _transformer;
-    private readonly SequenceCache _sequence;
     private readonly Batch _batch;
     private readonly float[] _logits;
     private readonly int[] _single = new int[1];
-    private readonly SpeculativeDecoder? _speculative;
+    private SequenceCache _sequence;
+    private SpeculativeDecoder? _speculative;
 
     /// <summary>An empty sequence.</summary>
     /// <param name="model">a loaded model</param>
@@ -165,8 +165,12 @@ public sealed partial class Generator : IDisposable
     /// <exception cref="RequestException">the machine has too little memory</exception>
     public Generator Fork() => new(this);
 
-    /// <summary>Frees the sequence's memory.</summary>
-    public void Dispose() => _sequence.Dispose();
+    /// <summary>Frees the memory of the sequence and of its checkpoints.</summary>
+    public void Dispose()
+    {
+        _sequence.Dispose();
+        Forget(0, _checkpoints.Count);
+    }
 
     private IEnumerable<Token> Continue(Sampler sampler, int endToken, int maxTokens, CancellationToken cancellation)
     {

@@ -26,12 +26,14 @@ public sealed class LanguageModel : IDisposable
     private readonly ModelWeights _weights;
     private readonly PackedCheckpoint? _mapped;
 
-    private LanguageModel(ConfigFile file, ModelWeights weights, Transformer transformer, string folder, PackedCheckpoint? mapped)
+    private LanguageModel(
+        ConfigFile file, Device device, ModelWeights weights, LoadOptions options, CacheFormat format, string folder, PackedCheckpoint? mapped)
     {
         ConfigFile = file;
         _weights = weights;
         _mapped = mapped;
-        Transformer = transformer;
+        Transformer = new Transformer(device, file.Config, weights, format, options.MaxRows);
+        NumericMode = device.NumericMode;
         Folder = folder;
     }
 
@@ -43,6 +45,9 @@ public sealed class LanguageModel : IDisposable
 
     /// <summary>The forward pass.</summary>
     public Transformer Transformer { get; }
+
+    /// <summary>How its device multiplies.</summary>
+    public NumericMode NumericMode { get; }
 
     /// <summary>Whether weights are read from the disk while the model runs, since memory does not hold them all.</summary>
     public bool IsLargerThanMemory => _mapped is { IsLargerThanMemory: true };
@@ -114,7 +119,7 @@ public sealed class LanguageModel : IDisposable
             weights = WeightLoader.Load(device, file.Config, mapped);
             bool isReleased = mapped.Matrix(WeightPart.KeyValue, 0).Format == Tensors.WeightFormat.Fp8;
             CacheFormat format = options.CacheFormat ?? MadeFor(isReleased);
-            return new LanguageModel(file, weights, new Transformer(device, file.Config, weights, format, options.MaxRows), folder, mapped);
+            return new LanguageModel(file, device, weights, options, format, folder, mapped);
         }
         catch
         {
@@ -130,7 +135,7 @@ public sealed class LanguageModel : IDisposable
         try
         {
             CacheFormat format = options.CacheFormat ?? MadeFor(HasFp8(reader));
-            return new LanguageModel(file, weights, new Transformer(device, file.Config, weights, format, options.MaxRows), folder, mapped: null);
+            return new LanguageModel(file, device, weights, options, format, folder, mapped: null);
         }
         catch
         {

@@ -4,8 +4,8 @@ namespace Fathom.Engine;
 
 /// <summary>
 /// Holds an answer to the words of a source: <see cref="Mask"/> allows the tokens that keep the answer a substring of it, byte for byte,
-/// however the tokens cut it. A quotation begins and ends with a whole word or sign and may end at any of them. Push every token that was
-/// drawn. One thread at a time; allocates nothing after construction.
+/// however the tokens cut it. A quotation begins with a whole word or sign, or the blank in front of it, which most tokens of words hold; it may
+/// end at any word or sign. Push every token that was drawn. One thread at a time; allocates nothing after construction.
 /// </summary>
 /// <remarks>
 /// The state is the set of places where the source goes on behind what was quoted so far. At first these are all words' beginnings; a few
@@ -34,7 +34,7 @@ public sealed class Quotation : TokenRule
         var starts = new List<int>();
         for (int at = 0; at < _source.Length; at++)
         {
-            if (IsBoundary(at) && !IsBlank(_source[at]))
+            if (IsBoundary(at) && (!IsBlank(_source[at]) || IsBlankBeforeWord(at)))
                 starts.Add(at);
         }
 
@@ -103,6 +103,8 @@ public sealed class Quotation : TokenRule
     // blanks, so there every character does.
     private bool IsBoundary(int at) =>
         at == 0 || at == _source.Length || ((_source[at] & 0xC0) != 0x80 && !(char.IsAsciiLetterOrDigit((char)_source[at - 1]) && char.IsAsciiLetterOrDigit((char)_source[at])));
+
+    private bool IsBlankBeforeWord(int at) => _source[at] == ' ' && at + 1 < _source.Length && !IsBlank(_source[at + 1]);
 
     private static bool IsBlank(byte value) => value is (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t';
 }

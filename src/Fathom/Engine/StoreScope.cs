@@ -16,18 +16,22 @@ public static class StoreScope
     private const int SampleBytes = 64 << 10;
     private const int Samples = 64;
 
-    /// <summary>Config, tokenizer and weights of the model's folder, the cache's format, and the kernels of this processor. Reads a few megabytes of each large file.</summary>
+    /// <summary>
+    /// Config, tokenizer and weights of the model's folder, the cache's format, the numeric mode, and the kernels of this processor. Reads a few
+    /// megabytes of each large file.
+    /// </summary>
     /// <param name="model">a loaded model</param> <param name="tenant">whose caches they are; empty where there is one owner</param>
     /// <exception cref="IOException">a file of the model can't be read</exception>
     public static CacheNamespace Of(LanguageModel model, string tenant = "")
     {
         ArgumentNullException.ThrowIfNull(model);
         string[] files = [.. Directory.EnumerateFiles(model.Folder).Where(IsPart).Order(StringComparer.Ordinal)];
+        string mode = model.NumericMode.ToString().ToLowerInvariant();
         string[] parts =
         [
             $"version {Version}",
             $"cache {model.Transformer.Layout.Format}",
-            $"arithmetic exact, vectors of {(Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128)} bits",
+            $"arithmetic {mode}, vectors of {(Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128)} bits",
             .. files.Select(Fingerprint),
         ];
         return new CacheNamespace(Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model.Folder))), parts, tenant);

@@ -1,7 +1,4 @@
-using System.Runtime.InteropServices;
 using Fathom.Devices;
-using Fathom.Model;
-using Fathom.Tensors;
 
 namespace Fathom.Engine;
 
@@ -21,27 +18,19 @@ public static class TextScorer
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(device);
-        // The last token is only predicted, never read, and the begin-of-text token takes its place.
-        PromptCheck.Require(tokens, model.Config.MaxPositions, model.Config.VocabularySize);
-        int[] inputs = [model.Config.BosToken, .. tokens[..^1]];
-        Transformer transformer = model.Transformer;
-        using SequenceCache sequence = transformer.NewSequence();
-        var batch = new Batch(transformer.MaxRows);
-        var row = new float[model.Config.VocabularySize];
+        using var logits = new TextLogits(model, device, tokens);
         double nats = 0;
-        for (int first = 0, count; first < inputs.Length; first += count)
+        for (int t = 0; t < tokens.Length; t++)
         {
-            cancellation.ThrowIfCancellationRequested();
-            count = Math.Min(batch.MaxRows, inputs.Length - first);
-            batch.Clear();
-            batch.Add(sequence, inputs.AsSpan(first, count), logitCount: count);
-            Tensor logits = transformer.Forward(batch);
-            for (int t = 0; t < count; t++)
+            if (t == logits.Read)
             {
-                device.Download(logits.Row(t), MemoryMarshal.AsBytes(row.AsSpan()));
-                nats -= LogProbabilities.Of(row, tokens[first + t]);
+                cancellation.ThrowIfCancellationRequested();
             }
-            progress?.Invoke(first + count);
+            nats -= LogProbabilities.Of(logits.Row(t), tokens[t]);
+            if (t + 1 == logits.Read)
+            {
+                progress?.Invoke(t + 1);
+            }
         }
         return nats;
     }

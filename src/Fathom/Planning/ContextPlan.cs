@@ -1,3 +1,4 @@
+using Fathom.Devices;
 using Fathom.Model;
 
 namespace Fathom.Planning;
@@ -5,10 +6,7 @@ namespace Fathom.Planning;
 /// <summary>What a model costs at one context length, to set against a machine and against DeepSeek-V3.2.</summary>
 public sealed record ContextPlan
 {
-    /// <summary>Steps of the sum that stands for a prefill's growing context; the cost is piecewise linear, so the sum is close.</summary>
-    private const int PrefillSamples = 256;
-
-    /// <summary>Tokens of context.</summary>
+    /// <summary>Tokens of context, the last one included.</summary>
     public required long Context { get; init; }
 
     /// <summary>Bytes of cache that each token adds, on average.</summary>
@@ -20,11 +18,14 @@ public sealed record ContextPlan
     /// <summary>Bytes of cache of one sequence of this context.</summary>
     public required long KvBytes { get; init; }
 
-    /// <summary>Bytes of cache that the next token reads.</summary>
+    /// <summary>Bytes of cache that the last token reads.</summary>
     public required long KvBytesRead { get; init; }
 
-    /// <summary>Operations of the next token.</summary>
+    /// <summary>Operations of the last token.</summary>
     public required FlopCount Flops { get; init; }
+
+    /// <summary>The same in units of FP8: BF16 attention 2, FP8 1, FP4 index scores 0.5.</summary>
+    public required double FlopsWeighted { get; init; }
 
     /// <summary>Operations (raw) of reading the whole context once.</summary>
     public required double PrefillFlops { get; init; }
@@ -39,7 +40,7 @@ public sealed record ContextPlan
     public double KvVsV32 => KvBytes / ((double)V32Baseline.KvBytesPerToken * Context);
 
     /// <summary>These weighted operations over those of DeepSeek-V3.2 at the same context.</summary>
-    public double FlopsVsV32 => Flops.Weighted / V32Baseline.Flops(Context).Weighted;
+    public double FlopsVsV32 => FlopsWeighted / V32Baseline.FlopsWeighted(Context);
 
     /// <summary>The plan of a V4 model in the released number formats.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The context is not between 1 and the model's longest.</exception>
@@ -53,6 +54,7 @@ public sealed record ContextPlan
         ArgumentNullException.ThrowIfNull(inventory);
         ArgumentOutOfRangeException.ThrowIfLessThan(context, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(context, config.MaxPositions);
+        FlopCount flops = CostModel.Flops(config, inventory, context);
         return new ContextPlan
         {
             Context = context,
@@ -60,8 +62,9 @@ public sealed record ContextPlan
             KvBytesFixed = CostModel.KvBytesFixed(config),
             KvBytes = CostModel.KvBytes(config, context),
             KvBytesRead = CostModel.KvBytesRead(config, context),
-            Flops = CostModel.Flops(config, inventory, context),
-            PrefillFlops = SumOver(context, n => CostModel.Flops(config, inventory, n)),
+            Flops = flops,
+            FlopsWeighted = CostModel.Weighted(flops, CostModel.Fp4IndexPrice),
+            PrefillFlops = CostModel.SumOverPrompt(context, n => CostModel.Flops(config, inventory, n).Raw),
             WeightsBytes = inventory.Bytes,
             WeightsBytesPerToken = inventory.BytesReadPerToken,
         };
@@ -80,17 +83,10 @@ public sealed record ContextPlan
             KvBytes = V32Baseline.KvBytesPerToken * context,
             KvBytesRead = V32Baseline.KvBytesRead(context),
             Flops = V32Baseline.Flops(context),
-            PrefillFlops = SumOver(context, V32Baseline.Flops),
+            FlopsWeighted = V32Baseline.FlopsWeighted(context),
+            PrefillFlops = CostModel.SumOverPrompt(context, n => V32Baseline.Flops(n).Raw),
             WeightsBytes = V32Baseline.Parameters,
             WeightsBytesPerToken = V32Baseline.ActiveParameters,
         };
-    }
-
-    private static double SumOver(long context, Func<long, FlopCount> flopsAt)
-    {
-        double sum = 0;
-        for (int i = 0; i < PrefillSamples; i++)
-            sum += flopsAt((long)((i + 0.5) * context / PrefillSamples)).Raw;
-        return sum * context / PrefillSamples;
     }
 }

@@ -1,46 +1,41 @@
+using Fathom.Devices;
 using Fathom.Model;
+using Fathom.Tensors;
 
 namespace Fathom.Planning;
 
-/// <summary>Floating-point operations of one new token, two for each multiplication with its addition.</summary>
-/// <param name="Linear">In matrix products with weights.</param>
-/// <param name="Index">In index scores: every visible index key against every index head.</param>
-/// <param name="Attention">In attention scores and weighted sums of values.</param>
-/// <param name="IndexWeight">Price of one index operation in FP8 operations: 0.5 for FP4 keys, 1 for FP8 keys.</param>
-public readonly record struct FlopCount(double Linear, double Index, double Attention, double IndexWeight)
-{
-    /// <summary>Price of one attention operation in FP8 operations: queries and values are BF16.</summary>
-    public const double AttentionWeight = 2;
-
-    /// <summary>All operations, each counted as one.</summary>
-    public double Raw => Linear + Index + Attention;
-
-    /// <summary>Operations in units of FP8: BF16 attention counts 2, FP8 1, FP4 index scores 0.5; products with weights count 1 in every format.</summary>
-    public double Weighted => Linear + IndexWeight * Index + AttentionWeight * Attention;
-}
-
-/// <summary>What a V4 model's context costs: bytes of cache in the released mixed format, and operations per token.</summary>
+/// <summary>
+/// What a V4 model's context costs: bytes of cache in the released mixed format, and what its last token computes and reads. A context of N tokens
+/// includes that token, which stands at position N − 1. <see cref="ProfilingDevice"/> counts the same of a forward pass, to the last digit.
+/// </summary>
 public static class CostModel
 {
-    private const int Fp8RowBlock = 64;
-    private const int Fp4RowBlock = 32;
-    private const int RowAlignment = 8;
+    /// <summary>Price of one attention operation in FP8 operations: queries and values are BF16.</summary>
+    internal const double AttentionPrice = 2;
+
+    /// <summary>Price of one index operation in FP8 operations where keys are FP4.</summary>
+    internal const double Fp4IndexPrice = 0.5;
+
+    /// <summary>Price of one index operation where keys are FP8.</summary>
+    internal const double Fp8IndexPrice = 1;
+
+    // Steps of the sum that stands for a growing context; the cost is linear in pieces, so the sum is close.
+    private const int PromptSteps = 256;
+
     private const int F32Bytes = 4;
 
     /// <summary>Bytes of one window or compressed row: FP8 where RoPE does not reach, BF16 where it does, one scale byte per block of 64.</summary>
     public static int RowBytes(ModelConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
-        int payload = config.NonRotaryDim + 2 * config.RopeDim;
-        int scales = DivideUp(config.NonRotaryDim, Fp8RowBlock);
-        return DivideUp(payload + scales, RowAlignment) * RowAlignment;
+        return new RowFormat(RowKind.Fp8WithBf16Rotary, config.HeadDim, config.RopeDim).Bytes;
     }
 
     /// <summary>Bytes of one index key: FP4 with one scale byte per block of 32.</summary>
     public static int IndexRowBytes(ModelConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
-        return DivideUp(config.IndexHeadDim, 2) + DivideUp(config.IndexHeadDim, Fp4RowBlock);
+        return new RowFormat(RowKind.Fp4, config.IndexHeadDim, config.RopeDim).Bytes;
     }
 
     /// <summary>Bytes by which a sequence's cache grows with each token, on average.</summary>
@@ -54,26 +49,58 @@ public static class CostModel
     public static long KvBytes(ModelConfig config, long context) =>
         KvBytesFixed(config) + Layers(config).Sum(layer => Entries(layer, context) * EntryBytes(config, layer));
 
-    /// <summary>Bytes of cache that the next token reads: windows, all index keys, the chosen CSA rows, all HCA rows.</summary>
-    public static long KvBytesRead(ModelConfig config, long context) =>
-        Layers(config).Sum(layer => AttendedRows(config, layer, context) * RowBytes(config)
-            + (layer.Attention == AttentionKind.Csa ? Entries(layer, context) * IndexRowBytes(config) : 0));
+    /// <summary>Bytes of cache that the last token reads: windows, the index keys it scores, the chosen CSA rows, all HCA rows.</summary>
+    public static long KvBytesRead(ModelConfig config, long context) => Layers(config).Sum(layer =>
+        (RowsRead(config, layer, context) * RowBytes(config)) + (KeysRead(config, layer, context) * IndexRowBytes(config)));
 
-    /// <summary>Operations of the next token after <paramref name="context"/> tokens.</summary>
+    /// <summary>Window and compressed rows that the last token reads from a layer's cache: all that it attends to but its own, which it makes.</summary>
+    public static long RowsRead(ModelConfig config, LayerPlan layer, long context) => Math.Max(0, AttendedRows(config, layer, context) - 1);
+
+    /// <summary>Index keys that the last token reads in a layer: all it may see, if there are more than it chooses; else it chooses all, unscored.</summary>
+    public static long KeysRead(ModelConfig config, LayerPlan layer, long context)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        ArgumentNullException.ThrowIfNull(layer);
+        long keys = layer.Attention == AttentionKind.Csa ? Entries(layer, context) : 0;
+        return keys > config.IndexTopK ? keys : 0;
+    }
+
+    /// <summary>Operations of the last token.</summary>
     public static FlopCount Flops(ModelConfig config, TensorInventory inventory, long context)
     {
         ArgumentNullException.ThrowIfNull(inventory);
-        double index = 0;
-        double attention = 0;
-        foreach (LayerPlan layer in Layers(config))
-        {
-            if (layer.Attention == AttentionKind.Csa)
-                index += 2.0 * config.IndexHeadCount * config.IndexHeadDim * Entries(layer, context);
-            attention += 2.0 * config.HeadCount * (config.HeadDim + config.HeadDim) * AttendedRows(config, layer, context);   // q·k and p·v
-        }
-
-        return new FlopCount(2.0 * inventory.MultipliedParameters, index, attention, IndexWeight: 0.5);
+        return Layers(config).Aggregate(inventory.Flops, (sum, layer) => sum + ContextFlops(config, layer, context));
     }
+
+    /// <summary>Operations of the last token in one layer.</summary>
+    public static FlopCount LayerFlops(ModelConfig config, TensorInventory inventory, LayerPlan layer, long context)
+    {
+        ArgumentNullException.ThrowIfNull(inventory);
+        ArgumentNullException.ThrowIfNull(layer);
+        return inventory.FlopsOf(layer.Layer) + ContextFlops(config, layer, context);
+    }
+
+    /// <summary>Operations in units of FP8: attention, in BF16, counts 2, index scores by the format of keys, products with weights 1 in any format.</summary>
+    /// <param name="flops">of a token</param>
+    /// <param name="indexPrice">of one operation of index scores: 0.5 where keys are FP4, as in V4, 1 where they are FP8, as in V3.2</param>
+    public static double Weighted(in FlopCount flops, double indexPrice) => flops.Linear + (indexPrice * flops.Index) + (AttentionPrice * flops.Attention);
+
+    /// <summary>A cost of a token summed over a prompt that is read from nothing: the middle of each of many steps stands for it.</summary>
+    /// <param name="tokens">of the prompt</param> <param name="costAt">cost of the last token of a context of so many</param>
+    public static double SumOverPrompt(long tokens, Func<long, double> costAt)
+    {
+        ArgumentNullException.ThrowIfNull(costAt);
+        double sum = 0;
+        for (int i = 0; i < PromptSteps; i++)
+            sum += costAt((long)((i + 0.5) * tokens / PromptSteps));
+        return sum * tokens / PromptSteps;
+    }
+
+    private static FlopCount ContextFlops(ModelConfig config, LayerPlan layer, long context) => new()
+    {
+        Index = 2L * config.IndexHeadCount * config.IndexHeadDim * KeysRead(config, layer, context),
+        Attention = 4L * config.HeadCount * config.HeadDim * AttendedRows(config, layer, context),       // q·k and p·v
+    };
 
     private static IEnumerable<LayerPlan> Layers(ModelConfig config)
     {
@@ -99,6 +126,4 @@ public static class CostModel
         int dims = config.HeadDim + (layer.Attention == AttentionKind.Csa ? config.IndexHeadDim : 0);
         return 2L * layer.WindowsPerEntry * layer.Ratio * layer.WindowsPerEntry * dims * F32Bytes;
     }
-
-    private static int DivideUp(int value, int by) => (value + by - 1) / by;
 }

@@ -1,3 +1,6 @@
+using Fathom.Devices;
+using Fathom.Tensors;
+
 namespace Fathom.Planning;
 
 /// <summary>How a tensor's values are stored in a released checkpoint.</summary>
@@ -43,9 +46,28 @@ public sealed record TensorGroup
     /// <summary>Entries in the checkpoint's header: a scale tensor counts beside its weight.</summary>
     public required int TensorCount { get; init; }
 
-    /// <summary>Whether a token looks up one row instead of multiplying.</summary>
-    public bool IsLookup { get; init; }
+    /// <summary>Main layer that the tensor belongs to, MTP blocks behind them; −1 outside of all layers.</summary>
+    public required int Layer { get; init; }
+
+    /// <summary>Whether a token is multiplied by it as by a matrix: no table, of which one row is read, and no norm, bias, scale or sink.</summary>
+    public required bool IsMatrix { get; init; }
+
+    /// <summary>Bytes that one token's products read in the engine's packed layout, in this format; 0 for what is no matrix.</summary>
+    public required long PackedBytesRead { get; init; }
+
+    /// <summary>Operations of one token's products with it.</summary>
+    public FlopCount Flops => IsMatrix ? FlopCount.OfWeights(Packed(Format), ActiveParameters) : default;
 
     /// <summary>Parameters that one token uses over parameters.</summary>
     public double ActiveFraction => Parameters == 0 ? 0 : (double)ActiveParameters / Parameters;
+
+    /// <summary>How the engine packs matrices of a format.</summary>
+    internal static WeightFormat Packed(NumberFormat format) => format switch
+    {
+        NumberFormat.F32 => WeightFormat.F32,
+        NumberFormat.Bf16 => WeightFormat.Bf16,
+        NumberFormat.Fp8 => WeightFormat.Fp8,
+        NumberFormat.Fp4 => WeightFormat.Fp4,
+        _ => throw new ArgumentOutOfRangeException(nameof(format), format, "expected a format of weights"),
+    };
 }

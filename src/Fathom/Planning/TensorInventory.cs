@@ -1,4 +1,6 @@
+using Fathom.Devices;
 using Fathom.Model;
+using Fathom.Tensors;
 
 namespace Fathom.Planning;
 
@@ -8,6 +10,7 @@ namespace Fathom.Planning;
 /// </summary>
 public sealed class TensorInventory
 {
+    private const int Outside = -1;
     private const int Fp8Block = 128;
     private const int Fp4Block = 32;
 
@@ -17,6 +20,7 @@ public sealed class TensorInventory
     private readonly List<TensorGroup> _main = [];
     private readonly List<TensorGroup> _mtp = [];
     private List<TensorGroup> _target;
+    private int _layer = Outside;
 
     private TensorInventory(ModelConfig config, NumberFormat projections, NumberFormat experts)
     {
@@ -41,8 +45,11 @@ public sealed class TensorInventory
     /// <summary>Parameters of the main model that one token uses, the whole embedding included as in published figures.</summary>
     public long ActiveParameters => _main.Sum(t => t.ActiveParameters);
 
-    /// <summary>Parameters that one token multiplies by: the active ones without tables.</summary>
-    public long MultipliedParameters => _main.Where(t => !t.IsLookup).Sum(t => t.ActiveParameters);
+    /// <summary>Parameters that one token is multiplied by: the active ones of matrices.</summary>
+    public long MultipliedParameters => _main.Where(t => t.IsMatrix).Sum(t => t.ActiveParameters);
+
+    /// <summary>Operations of one token's products with the main model's weights.</summary>
+    public FlopCount Flops => Sum(_main);
 
     /// <summary>Bytes of the main model.</summary>
     public long MainBytes => _main.Sum(t => t.Bytes);
@@ -53,11 +60,17 @@ public sealed class TensorInventory
     /// <summary>Bytes of weights that one token alone in its batch reads, without MTP.</summary>
     public long BytesReadPerToken => _main.Sum(t => t.BytesRead);
 
+    /// <summary>Bytes that one token's products with the main model's weights read in the engine's packed layout: matrices with their scales.</summary>
+    public long PackedBytesRead => _main.Sum(t => t.PackedBytesRead);
+
     /// <summary>Entries in the checkpoint's header, scales and MTP blocks included.</summary>
     public int TensorCount => _main.Sum(t => t.TensorCount) + _mtp.Sum(t => t.TensorCount);
 
     /// <summary>Bytes of the main model in one number format.</summary>
     public long BytesIn(NumberFormat format) => _main.Where(t => t.Format == format).Sum(t => t.Bytes);
+
+    /// <summary>Operations of one token's products with a main layer's weights, or outside of all layers for −1.</summary>
+    public FlopCount FlopsOf(int layer) => Sum(_main.Where(t => t.Layer == layer));
 
     /// <summary>Lists the tensors of a model in the released number formats.</summary>
     public static TensorInventory For(ModelConfig config) => For(config, NumberFormat.Fp8, NumberFormat.Fp4);
@@ -79,29 +92,30 @@ public sealed class TensorInventory
         ModelConfig c = _config;
         Lookup("embed", NumberFormat.Bf16, c.VocabularySize, c.HiddenSize);
         Bf16("head", c.VocabularySize, c.HiddenSize);
-        Bf16("norm", 1, c.HiddenSize);
+        Vector("norm", NumberFormat.Bf16, c.HiddenSize);
         StreamHead("");
-        for (int layer = 0; layer < c.LayerCount; layer++)
-            Block($"layers.{layer}.", LayerPlan.For(c, layer));
+        for (_layer = 0; _layer < c.LayerCount; _layer++)
+            Block($"layers.{_layer}.", LayerPlan.For(c, _layer));
 
         _target = _mtp;
         for (int i = 0; i < c.MtpLayerCount; i++)
         {
+            _layer = c.LayerCount + i;
             string prefix = $"mtp.{i}.";
             Block(prefix, LayerPlan.For(c, c.LayerCount + i));
             Projection(prefix + "e_proj", c.HiddenSize, c.HiddenSize);
             Projection(prefix + "h_proj", c.HiddenSize, c.HiddenSize);
-            Bf16(prefix + "enorm", 1, c.HiddenSize);
-            Bf16(prefix + "hnorm", 1, c.HiddenSize);
-            Bf16(prefix + "norm", 1, c.HiddenSize);
+            Vector(prefix + "enorm", NumberFormat.Bf16, c.HiddenSize);
+            Vector(prefix + "hnorm", NumberFormat.Bf16, c.HiddenSize);
+            Vector(prefix + "norm", NumberFormat.Bf16, c.HiddenSize);
             StreamHead(prefix);
         }
     }
 
     private void Block(string prefix, LayerPlan plan)
     {
-        Bf16(prefix + "attn_norm", 1, _config.HiddenSize);
-        Bf16(prefix + "ffn_norm", 1, _config.HiddenSize);
+        Vector(prefix + "attn_norm", NumberFormat.Bf16, _config.HiddenSize);
+        Vector(prefix + "ffn_norm", NumberFormat.Bf16, _config.HiddenSize);
         HyperConnection(prefix + "hc_attn_");
         HyperConnection(prefix + "hc_ffn_");
         Attention(prefix + "attn.", plan);
@@ -113,29 +127,29 @@ public sealed class TensorInventory
         int n = _config.HcMult;
         int mixes = n + n + n * n;                                  // pre, post, comb
         F32(prefix + "fn", mixes, (long)n * _config.HiddenSize);
-        F32(prefix + "base", 1, mixes);
-        F32(prefix + "scale", 1, 3);
+        Vector(prefix + "base", NumberFormat.F32, mixes);
+        Vector(prefix + "scale", NumberFormat.F32, 3);
     }
 
     private void StreamHead(string prefix)
     {
         int n = _config.HcMult;
         F32(prefix + "hc_head_fn", n, (long)n * _config.HiddenSize);
-        F32(prefix + "hc_head_base", 1, n);
-        F32(prefix + "hc_head_scale", 1, 1);
+        Vector(prefix + "hc_head_base", NumberFormat.F32, n);
+        Vector(prefix + "hc_head_scale", NumberFormat.F32, 1);
     }
 
     private void Attention(string prefix, LayerPlan plan)
     {
         ModelConfig c = _config;
         long heads = (long)c.HeadCount * c.HeadDim;
-        F32(prefix + "attn_sink", 1, c.HeadCount);
+        Vector(prefix + "attn_sink", NumberFormat.F32, c.HeadCount);
         Projection(prefix + "wq_a", c.QueryRank, c.HiddenSize);
-        Bf16(prefix + "q_norm", 1, c.QueryRank);
+        Vector(prefix + "q_norm", NumberFormat.Bf16, c.QueryRank);
         Projection(prefix + "wq_b", heads, c.QueryRank);
         Projection(prefix + "wkv", c.HeadDim, c.HiddenSize);
-        Bf16(prefix + "kv_norm", 1, c.HeadDim);
-        Projection(prefix + "wo_a", (long)c.OutputGroups * c.OutputRank, heads / c.OutputGroups);
+        Vector(prefix + "kv_norm", NumberFormat.Bf16, c.HeadDim);
+        Add(prefix + "wo_a", _projections, (long)c.OutputGroups * c.OutputRank, heads / c.OutputGroups, groups: c.OutputGroups);
         Projection(prefix + "wo_b", c.HiddenSize, (long)c.OutputGroups * c.OutputRank);
         if (plan.Attention != AttentionKind.Window)
             Compressor(prefix + "compressor.", plan, c.HeadDim);
@@ -150,10 +164,10 @@ public sealed class TensorInventory
     private void Compressor(string prefix, LayerPlan plan, int dim)
     {
         long width = (long)plan.WindowsPerEntry * dim;
-        F32(prefix + "ape", plan.Ratio, width);
+        Add(prefix + "ape", NumberFormat.F32, plan.Ratio, width, isMatrix: false);
         Bf16(prefix + "wkv", width, _config.HiddenSize);
         Bf16(prefix + "wgate", width, _config.HiddenSize);
-        Bf16(prefix + "norm", 1, dim);
+        Vector(prefix + "norm", NumberFormat.Bf16, dim);
     }
 
     private void Experts(string prefix, LayerPlan plan)
@@ -163,7 +177,7 @@ public sealed class TensorInventory
         if (plan.Routing == RoutingKind.Hash)
             Lookup(prefix + "gate.tid2eid", NumberFormat.I64, c.VocabularySize, c.ExpertsPerToken);
         else
-            F32(prefix + "gate.bias", 1, c.ExpertCount);
+            Vector(prefix + "gate.bias", NumberFormat.F32, c.ExpertCount);
 
         RoutedExperts(prefix + "experts.*.w1", c.ExpertHiddenSize, c.HiddenSize);
         RoutedExperts(prefix + "experts.*.w3", c.ExpertHiddenSize, c.HiddenSize);
@@ -177,17 +191,18 @@ public sealed class TensorInventory
         Projection(prefix + "shared_experts.w2", c.HiddenSize, shared);
     }
 
-    private void F32(string name, long rows, long columns) => Add(name, NumberFormat.F32, rows, columns, of: 1, used: 1);
+    private void F32(string name, long rows, long columns) => Add(name, NumberFormat.F32, rows, columns);
 
-    private void Bf16(string name, long rows, long columns) => Add(name, NumberFormat.Bf16, rows, columns, of: 1, used: 1);
+    private void Bf16(string name, long rows, long columns) => Add(name, NumberFormat.Bf16, rows, columns);
 
-    private void Projection(string name, long rows, long columns) => Add(name, _projections, rows, columns, of: 1, used: 1);
+    private void Projection(string name, long rows, long columns) => Add(name, _projections, rows, columns);
 
-    private void RoutedExperts(string name, long rows, long columns) =>
-        Add(name, _experts, rows, columns, _config.ExpertCount, _config.ExpertsPerToken);
+    private void RoutedExperts(string name, long rows, long columns) => Add(name, _experts, rows, columns, _config.ExpertCount, _config.ExpertsPerToken);
 
-    /// <summary>Adds a matrix, or one <paramref name="of"/> several alike of which a token uses some.</summary>
-    private void Add(string name, NumberFormat format, long rows, long columns, int of, int used)
+    private void Vector(string name, NumberFormat format, long length) => Add(name, format, 1, length, isMatrix: false);
+
+    /// <summary>Adds a tensor, or one <paramref name="of"/> several alike of which a token uses some. Its rows may be those of several matrices.</summary>
+    private void Add(string name, NumberFormat format, long rows, long columns, int of = 1, int used = 1, int groups = 1, bool isMatrix = true)
     {
         (long bytes, int tensors) = format switch
         {
@@ -200,10 +215,13 @@ public sealed class TensorInventory
         {
             Name = name,
             Format = format,
+            Layer = _layer,
+            IsMatrix = isMatrix,
             Parameters = rows * columns * of,
             ActiveParameters = rows * columns * used,
             Bytes = bytes * of,
             BytesRead = bytes * used,
+            PackedBytesRead = isMatrix ? used * groups * PackedBytes(format, rows / groups, columns) : 0,
             TensorCount = tensors * of,
         });
     }
@@ -222,9 +240,16 @@ public sealed class TensorInventory
             Bytes = rows * rowBytes,
             BytesRead = rowBytes,
             TensorCount = 1,
-            IsLookup = true,
+            Layer = _layer,
+            IsMatrix = false,
+            PackedBytesRead = 0,
         });
     }
+
+    private static FlopCount Sum(IEnumerable<TensorGroup> tensors) => tensors.Aggregate(default(FlopCount), (sum, tensor) => sum + tensor.Flops);
+
+    private static long PackedBytes(NumberFormat format, long rows, long columns) =>
+        WeightMatrix.BytesRead(TensorGroup.Packed(format), checked((int)rows), checked((int)columns));
 
     private static long Blocks(long count, int size) => (count + size - 1) / size;
 }

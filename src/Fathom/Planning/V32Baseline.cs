@@ -1,3 +1,5 @@
+using Fathom.Devices;
+
 namespace Fathom.Planning;
 
 /// <summary>
@@ -28,13 +30,20 @@ public static class V32Baseline
     /// <summary>Bytes of cache per token.</summary>
     public const int KvBytesPerToken = Layers * (RowBytes + IndexRowBytes);
 
-    /// <summary>Bytes of cache that the next token reads: all index keys and the chosen rows.</summary>
-    public static long KvBytesRead(long context) => Layers * (context * IndexRowBytes + Math.Min(context, IndexTopK) * RowBytes);
+    /// <summary>Bytes of cache that the last token of a context reads: all index keys, if it has to choose, and the chosen rows.</summary>
+    public static long KvBytesRead(long context) => Layers * ((KeysScored(context) * IndexRowBytes) + (Math.Min(context, IndexTopK) * RowBytes));
 
-    /// <summary>Operations of the next token after <paramref name="context"/> tokens; attention works on the latent rows.</summary>
-    public static FlopCount Flops(long context) => new(
-        Linear: 2.0 * ActiveParameters,
-        Index: 2.0 * Layers * IndexHeads * IndexDim * context,
-        Attention: 2.0 * Layers * Heads * (LatentDim + RopeDim + LatentDim) * Math.Min(context, IndexTopK),
-        IndexWeight: 1);
+    /// <summary>Operations of the last token of a context; attention works on the latent rows.</summary>
+    public static FlopCount Flops(long context) => new()
+    {
+        Fp8 = 2 * ActiveParameters,
+        Index = 2L * Layers * IndexHeads * IndexDim * KeysScored(context),
+        Attention = 2L * Layers * Heads * (LatentDim + RopeDim + LatentDim) * Math.Min(context, IndexTopK),
+    };
+
+    /// <summary>The same in units of FP8.</summary>
+    public static double FlopsWeighted(long context) => CostModel.Weighted(Flops(context), CostModel.Fp8IndexPrice);
+
+    // The rule that V4's count follows: where no more are visible than are chosen, none is scored.
+    private static long KeysScored(long context) => context > IndexTopK ? context : 0;
 }

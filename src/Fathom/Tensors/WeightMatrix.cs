@@ -94,6 +94,13 @@ public sealed record WeightMatrix(Storage Storage, WeightFormat Format, int Coun
     /// <summary>Bytes from one matrix of the stack to the next.</summary>
     public long MatrixBytes => BytesOfMatrix(Format, Rows, Columns);
 
+    /// <summary>Bytes that a product with one matrix reads: its panels, without what fills up the last page.</summary>
+    public long ReadBytes => BytesRead(Format, Rows, Columns);
+
+    /// <summary>The same before there is a matrix.</summary>
+    public static long BytesRead(WeightFormat format, int rows, int columns) =>
+        (long)((rows + PanelLayout.Rows - 1) / PanelLayout.Rows) * BytesOfPanel(format, columns);
+
     /// <summary>Bytes of a stack, for whoever allocates it.</summary>
     public static long BytesOfStack(WeightFormat format, int count, int rows, int columns) =>
         count * BytesOfMatrix(format, rows, columns);
@@ -105,11 +112,7 @@ public sealed record WeightMatrix(Storage Storage, WeightFormat Format, int Coun
     /// <summary>Says that a matrix in host memory will be read soon, where its pages may be on the disk.</summary>
     internal void WillNeed(int matrix) => ((HostStorage)Storage).WillNeed(Offset + (matrix * MatrixBytes), MatrixBytes);
 
-    private static long BytesOfMatrix(WeightFormat format, int rows, int columns)
-    {
-        long bytes = (long)((rows + PanelLayout.Rows - 1) / PanelLayout.Rows) * BytesOfPanel(format, columns);
-        return (bytes + Page - 1) / Page * Page;
-    }
+    private static long BytesOfMatrix(WeightFormat format, int rows, int columns) => (BytesRead(format, rows, columns) + Page - 1) / Page * Page;
 
     private static int BytesOfPanel(WeightFormat format, int columns) => format switch
     {

@@ -44,6 +44,19 @@ public sealed class CacheCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task What_is_stored_in_one_numeric_mode_is_not_found_in_the_other()
+    {
+        string file = Write("a.txt", s_prose[..3000]);
+        using JsonDocument read = await Json("prefill", "--pin", "a", file, "--numeric", "fast", "--json");
+        FathomProcess exact = await Run("run", "x", "--cache", "a", "--max-tokens", "1");
+        Assert.Equal(1, exact.ExitCode);
+        Assert.Contains("--cache a", exact.Error, StringComparison.Ordinal);
+        using JsonDocument fast = await Json("run", "x", "--cache", "a", "--max-tokens", "1", "--numeric", "fast", "--json");
+        Assert.Equal(read.RootElement.GetProperty("tokens").GetInt32(), fast.RootElement.GetProperty("cachedTokens").GetInt32());
+        Assert.Equal("fast", fast.RootElement.GetProperty("numeric").GetString());
+    }
+
+    [Fact]
     public async Task Lists_shows_pins_drops_and_checks()
     {
         string file = Write("a.txt", s_prose[..9000]);

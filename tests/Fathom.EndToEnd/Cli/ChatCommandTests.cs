@@ -8,8 +8,8 @@ public class ChatCommandTests
     [Fact]
     public async Task Answers_every_line_and_reads_only_what_is_new()
     {
-        // Of likeliest tokens, the text encodes to the same tokens again; of drawn ones it need not, and then all is read anew.
-        FathomProcess chat = await Chat("Who is the king?\nAnd now?\n/quit\nnever read\n", "--temperature", "0");
+        // Drawn tokens may encode to others: then the reply is read again, and nothing before it.
+        FathomProcess chat = await Chat("Who is the king?\nAnd now?\n/quit\nnever read\n");
         Assert.Equal(0, chat.ExitCode);
         string[] turns = chat.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(2, turns.Length);

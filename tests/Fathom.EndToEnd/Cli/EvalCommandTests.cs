@@ -26,6 +26,29 @@ public class EvalCommandTests
     }
 
     [Fact]
+    public async Task Fast_is_near_exact_and_says_how_near()
+    {
+        using JsonDocument exact = await Eval(Verse), fast = await Eval(Verse, "--numeric", "fast", "--against", "exact");
+        JsonElement against = fast.RootElement.GetProperty("against");
+        Assert.Equal("exact", against.GetProperty("numeric").GetString());
+        Assert.Equal(exact.RootElement.GetProperty("bitsPerByte").GetDouble(), against.GetProperty("bitsPerByte").GetDouble(), 9);
+        Assert.NotEqual(exact.RootElement.GetProperty("bitsPerByte").GetDouble(), fast.RootElement.GetProperty("bitsPerByte").GetDouble());
+        Assert.InRange(against.GetProperty("meanKl").GetDouble(), 1e-9, 0.02);
+        Assert.InRange(against.GetProperty("topAgreement").GetDouble(), 0.9, 1);
+        FathomProcess same = await FathomProcess.RunAsync(["eval", "lm", "--text", "-", "--against", "exact", "--quiet"], Verse, TestContext.Current.CancellationToken);
+        Assert.Equal(0, same.ExitCode);
+        Assert.Contains("0.000000 nats", same.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Refuses_a_numeric_mode_that_there_is_not()
+    {
+        FathomProcess wrong = await FathomProcess.RunAsync(["eval", "lm", "--text", "-", "--numeric", "int8"], Verse, TestContext.Current.CancellationToken);
+        Assert.Equal(2, wrong.ExitCode);
+        Assert.Contains("--numeric: expected exact or fast, found 'int8'", wrong.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Refuses_an_empty_text_and_a_missing_option()
     {
         FathomProcess empty = await FathomProcess.RunAsync("eval", "lm", "--text", "-");
@@ -53,6 +76,9 @@ public class EvalCommandTests
             texts.Sum(text => text.GetProperty("bitsPerByte").GetDouble() * text.GetProperty("bytes").GetInt32()), 6);
         using JsonDocument whole = await Eval(Verse);
         Assert.True(texts[0].GetProperty("bitsPerByte").GetDouble() > whole.RootElement.GetProperty("bitsPerByte").GetDouble(), "windows forget");
+        JsonElement[] experts = [.. root.GetProperty("experts").EnumerateArray()];
+        Assert.Equal([true, false, false, false, false], experts.Select(layer => layer.GetProperty("routedByToken").GetBoolean()));
+        Assert.All(experts, layer => Assert.True(layer.GetProperty("least").GetDouble() <= 1 && layer.GetProperty("most").GetDouble() >= 1));
         JsonElement baselines = root.GetProperty("baselines");
         Assert.InRange(baselines.GetProperty("ngram").GetDouble(), 0.01, 4);
         Assert.InRange(baselines.GetProperty("compressed").GetDouble(), 0, 4);

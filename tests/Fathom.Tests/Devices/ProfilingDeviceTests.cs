@@ -24,7 +24,8 @@ public class ProfilingDeviceTests
         device.MatMul(w, memory.Empty(3, 10), memory.Empty(3, 64));
 
         OperationCost cost = device.Cost(ProfilingDevice.Rest, DeviceOperation.MatMul);
-        Assert.Equal((2L, 2L * 64 * 10 * 4, 2L * ((3 * 10) + (3 * 64)) * 4, 2.0 * 2 * 3 * 64 * 10), (cost.Calls, cost.WeightBytes, cost.OtherBytes, cost.Flops));
+        Assert.Equal((2L, 2L * 64 * 10 * 4, 2L * ((3 * 10) + (3 * 64)) * 4), (cost.Calls, cost.WeightBytes, cost.OtherBytes));
+        Assert.Equal(new FlopCount { F32 = 2 * 2 * 3 * 64 * 10 }, cost.Flops);
         device.Clear();
         Assert.Equal(default, device.Cost(DeviceOperation.MatMul));
     }
@@ -42,7 +43,7 @@ public class ProfilingDeviceTests
 
         OperationCost cost = device.Cost(DeviceOperation.Experts);
         Assert.Equal(3L * 3 * 32 * 64 * 4, cost.WeightBytes);                             // experts 0, 2 and 3; three matrices each
-        Assert.Equal(2.0 * 4 * 3 * 32 * 64, cost.Flops);                                  // four pairs of token and expert
+        Assert.Equal(new FlopCount { F32 = 2 * 4 * 3 * 32 * 64 }, cost.Flops);            // four pairs of token and expert
         Assert.Equal([0, 2, 3], device.ExpertsUsed(0).Order());
         device.ClearExperts();
         Assert.Empty(device.ExpertsUsed(0));
@@ -75,10 +76,39 @@ public class ProfilingDeviceTests
         device.Clear();
         Step(transformer, sequence, 1);
         int heads = s_config.HeadCount * s_config.HeadDim;
-        double Attended(int layer) => device.Cost(layer + 1, DeviceOperation.SparseAttention).Flops / (4.0 * heads);
+        FlopCount Attended(long rows) => new() { Attention = rows * 4 * heads };
 
-        Assert.Equal([128, 128 + 512, 128 + 23], Enumerable.Range(0, 3).Select(Attended));    // 3,001 / 128 entries of HCA, 512 of 750 of CSA
-        Assert.Equal(2.0 * 750 * ((4 * 64) + 4), device.Cost(DeviceOperation.SelectRows).Flops);
+        // 3,001 / 128 entries of HCA, 512 of 750 of CSA; its own row the token does not read from the cache.
+        int[] segments = [1, 2, 3];
+        Assert.Equal(
+            [Attended(128), Attended(128 + 512), Attended(128 + 23)], segments.Select(segment => device.Cost(segment, DeviceOperation.SparseAttention).Flops));
+        Assert.Equal([127 * 136L, ((127 + 512) * 136L) + (750 * 34), (127 + 23) * 136L], segments.Select(segment => device.Cost(segment).CacheBytes));
+        Assert.Equal(new FlopCount { Index = 2 * 750 * 4 * 64 }, device.Cost(DeviceOperation.SelectRows).Flops);
+    }
+
+    [Fact]
+    public void Operations_of_weights_are_told_apart_by_format_and_nothing_but_products_counts()
+    {
+        using var cpu = new CpuDevice(1);
+        using var device = new ProfilingDevice(cpu, s_config.LayerCount);
+        using ModelWeights weights = SyntheticWeights.Load(cpu, s_config, SyntheticFormat.Official);
+        using var transformer = new Transformer(device, s_config, weights, CacheFormat.Mixed, maxRows: 1);
+        using SequenceCache sequence = SyntheticCache.Create(transformer, device, 127);       // the token completes entries in every layer
+        device.Clear();
+        Step(transformer, sequence, 1);
+
+        // d = 160, four streams: two projections of 24 rows a layer and one of 4 behind them.
+        Assert.Equal((3 * 2 * 24) + 4, Flops().F32 / (2 * 4 * 160));
+        Assert.Equal(3L * 2 * 3 * 128 * 160 * 2, Flops().Fp4);                            // layers, experts, matrices
+        Assert.Equal(0, Flops().Index);                                                   // all of 32 entries are chosen
+        DeviceOperation[] multiply =
+        [
+            DeviceOperation.MatMul, DeviceOperation.GroupedMatMul, DeviceOperation.HcPre, DeviceOperation.HcHead, DeviceOperation.SparseAttention,
+            DeviceOperation.Experts,
+        ];
+        Assert.Equal(multiply.Order(), Enum.GetValues<DeviceOperation>().Where(operation => device.Cost(operation).Flops != default).Order());
+
+        FlopCount Flops() => Enumerable.Range(0, device.Layers + 1).Aggregate(default(FlopCount), (sum, segment) => sum + device.Cost(segment).Flops);
     }
 
     [Fact]

@@ -20,6 +20,7 @@ public class QuotationTests
     [InlineData("Brainor")]
     [InlineData("Brainel keeps it.")]
     [InlineData("250 pounds")]
+    [InlineData(" Brainor")]           // with the blank that its first token has in the source
     [InlineData(Source)]
     public void Any_words_of_the_source_can_be_quoted_in_the_tokens_they_have_by_themselves(string quoted)
     {
@@ -36,7 +37,7 @@ public class QuotationTests
     [Theory]
     [InlineData("Brainol")]
     [InlineData("5 March 1803")]
-    [InlineData(" Brainor")]           // begins with a blank
+    [InlineData("\n2. Brainel")]        // begins with a line's end
     [InlineData("rainor")]             // begins inside a word
     [InlineData("pounds. 2")]          // the source has line ends there
     public void Anything_else_cannot(string other)
@@ -100,7 +101,7 @@ public class QuotationTests
         Assert.Throws<RequestException>(() => Of(" \n"));
     }
 
-    /// <summary>The mask against the definition: a token may follow where what it makes is part of the source from a word's beginning on.</summary>
+    /// <summary>The mask against the definition: a token may follow where what it makes is part of the source from a word's beginning on, or from the blank before it.</summary>
     [Fact]
     public void The_mask_allows_exactly_what_keeps_a_substring() =>
         Gen.Select(Gen.Char["ab 1."].Array[1, 30], Gen.Int[0, 10_000].Array[0, 6]).Where(made => made.Item1.Any(c => c != ' ')).Sample((letters, choices) =>
@@ -123,7 +124,7 @@ public class QuotationTests
 
     private static int[] Expected(string source, string quoted)
     {
-        int[] starts = [.. Enumerable.Range(0, source.Length).Where(at => source[at] != ' ' && Boundary(source, at)
+        int[] starts = [.. Enumerable.Range(0, source.Length).Where(at => Boundary(source, at) && (source[at] != ' ' || (at + 1 < source.Length && source[at + 1] != ' '))
             && string.CompareOrdinal(source, at, quoted, 0, quoted.Length) == 0)];
         bool mayEnd = quoted.Length > 0 && quoted[^1] != ' ' && starts.Any(at => Boundary(source, at + quoted.Length));
         return [.. Enumerable.Range(0, s_tokenizer.VocabularySize).Where(id => id == End ? mayEnd

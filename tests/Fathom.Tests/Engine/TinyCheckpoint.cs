@@ -64,6 +64,9 @@ internal sealed class TinyCheckpoint
     /// <summary>BF16 and F32.</summary>
     public static TinyCheckpoint Plain() => new(Shape);
 
+    /// <summary>Another shape in BF16 and F32.</summary>
+    public static TinyCheckpoint Of(ModelConfig shape) => new(shape);
+
     /// <summary>As released: FP8 projections, FP4 experts, each with scales.</summary>
     public static TinyCheckpoint Quantized()
     {
@@ -139,7 +142,7 @@ internal sealed class TinyCheckpoint
         ["n_shared_experts"] = shape.SharedExpertCount,
         ["moe_intermediate_size"] = shape.ExpertHiddenSize,
         ["num_hash_layers"] = shape.HashLayerCount,
-        ["scoring_func"] = "sqrtsoftplus",
+        ["scoring_func"] = shape.Scoring.ToString().ToLowerInvariant(),
         ["norm_topk_prob"] = shape.NormalizeExpertWeights,
         ["routed_scaling_factor"] = shape.RoutedScalingFactor,
         ["swiglu_limit"] = shape.SwiGluLimit,

@@ -1,4 +1,5 @@
 using Fathom.Cpu;
+using Fathom.Devices;
 using Fathom.Engine;
 using Fathom.Model;
 using Fathom.Tensors;
@@ -30,10 +31,12 @@ public class AllocationTests
         AssertNothing(engine.Transformer);
     }
 
-    [Fact]
-    public void A_decode_step_of_the_bundled_model_allocates_nothing()
+    [Theory]
+    [InlineData(NumericMode.Exact)]
+    [InlineData(NumericMode.Fast)]
+    public void A_decode_step_of_the_bundled_model_allocates_nothing(NumericMode numeric)
     {
-        using var device = new CpuDevice(2);
+        using var device = new CpuDevice(2, numeric);
         using LanguageModel model = LanguageModel.Load(TestFiles.Path("models", "fathom-nano"), device, new LoadOptions());
         AssertNothing(model.Transformer);
     }

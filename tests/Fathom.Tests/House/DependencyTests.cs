@@ -15,7 +15,7 @@ public partial class DependencyTests
         ["Cpu"] = ["Devices", "Tensors", "Formats"],
         ["Model"] = ["Devices", "Tensors", "Formats"],
         ["Pictures"] = [],
-        ["Planning"] = ["Model", "Devices", "Tensors"],   // Devices for the scoring function that a config names, Tensors for pages to measure
+        ["Planning"] = ["Model", "Devices", "Tensors"],   // Devices for counts of operations, Tensors for layouts and for pages to measure
         ["Checkpoints"] = ["Model", "Devices", "Tensors", "Formats"],
         ["Quantization"] = ["Checkpoints", "Model", "Devices", "Tensors", "Formats"],   // Devices for the scoring function that a config names
         ["Benchmarking"] = ["Pictures", "Planning", "Checkpoints", "Model", "Devices", "Tensors", "Formats"],

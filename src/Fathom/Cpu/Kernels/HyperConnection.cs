@@ -39,6 +39,11 @@ internal static class HyperConnection
         {
             Softmax(c.Slice(j * n, n), epsilon);
         }
+        if (n == Vector128<float>.Count)
+        {
+            NormalizeOfFour(c, iterations, epsilon);
+            return;
+        }
         NormalizeColumns(c, n, epsilon);
         for (int round = 1; round < iterations; round++)
         {
@@ -105,6 +110,38 @@ internal static class HyperConnection
             }
         }
     }
+
+    /// <summary>The rounds for the four streams of every published model, a row of C in a register: the sums and quotients of the loops, bit for bit.</summary>
+    private static void NormalizeOfFour(Span<float> c, int iterations, float epsilon)
+    {
+        Vector128<float> row0 = Vector128.Create<float>(c), row1 = Vector128.Create<float>(c[4..]);
+        Vector128<float> row2 = Vector128.Create<float>(c[8..]), row3 = Vector128.Create<float>(c[12..]);
+        Vector128<float> small = Vector128.Create(epsilon);
+        for (int round = 0; round < iterations; round++)
+        {
+            if (round > 0)
+            {
+                row0 /= Sum(row0) + small;
+                row1 /= Sum(row1) + small;
+                row2 /= Sum(row2) + small;
+                row3 /= Sum(row3) + small;
+            }
+            Vector128<float> columns = row0 + row1 + row2 + row3 + small;
+            row0 /= columns;
+            row1 /= columns;
+            row2 /= columns;
+            row3 /= columns;
+        }
+        row0.CopyTo(c);
+        row1.CopyTo(c[4..]);
+        row2.CopyTo(c[8..]);
+        row3.CopyTo(c[12..]);
+    }
+
+    // The sum of the four, from the first on, in each of four places.
+    private static Vector128<float> Sum(Vector128<float> row) =>
+        Vector128.Shuffle(row, Vector128.Create(0)) + Vector128.Shuffle(row, Vector128.Create(1))
+            + Vector128.Shuffle(row, Vector128.Create(2)) + Vector128.Shuffle(row, Vector128.Create(3));
 
     private static void Softmax(Span<float> row, float epsilon)
     {

@@ -8,12 +8,13 @@ using Fathom.Formats;
 namespace Fathom.Cpu.Kernels;
 
 /// <summary>
-/// Exact products of FP4 rows as small integers, for 32 keys at a time. The one file that names instruction sets: its portable, AVX2 and
-/// AVX-512 bodies add the same integers and scale them in the same order, so they give the same bits.
+/// Exact products of FP4 rows as small integers, for 32 keys at a time. Its portable, AVX2 and AVX-512 bodies add the same integers and scale
+/// them in the same order, so they give the same bits.
 /// </summary>
 /// <remarks>
-/// Doubled, an FP4 value is an integer of at most 12. A key is stored with 12 added (0 … 24), a query as it is: the sum of 32 products is at
-/// most 24 · 12 · 32 = 9,216 in size on the way and 4,608 when 12 · Σ q is taken off, so 16 bits hold it.
+/// Doubled, an FP4 value is an integer of at most 12. A key is stored with 12 added (0 … 24), a query code is −127 … 127. Two products that are
+/// added at once are at most 2 · 24 · 127 = 6,096 in size and do not saturate. A word of 16 bits adds up sixteen of a block's 32 products: of keys with
+/// 12 added up to 48,768, which wraps around; with 12 · Σ q of the same codes taken off it is at most 12 · 127 · 16 = 24,384 and right again.
 /// Planes of keys: (blocks, 8, 32 keys, 4 bytes), where byte i of group g is dimension 8 ⌊g / 2⌋ + 2i + g mod 2 of its block of 32: the
 /// even nibbles of four packed bytes, then the odd ones. Codes of a query: (heads, blocks, 8, 4) in the same order.
 /// </remarks>
@@ -39,6 +40,20 @@ internal static class Int8Dot
 
     /// <summary>Where dimension <paramref name="index"/> of a block stands in the codes of a query.</summary>
     public static int Place(int index) => (index & ~7) + ((index & 1) * 4) + ((index & 7) / 2);
+
+    /// <summary>
+    /// What takes the 12 added to every key off again, for one block of codes: two words of 16 bits, −12 · Σ q over bytes 0 and 1 of all groups in
+    /// the lower, over bytes 2 and 3 in the upper.
+    /// </summary>
+    public static int Correction(ReadOnlySpan<sbyte> codes)
+    {
+        Vector256<short> words = Vector256.Create(codes).AsInt16();
+        // Both bytes of each word, the lower one by a shift up and down that keeps its sign.
+        words = ((words << 8) >> 8) + (words >> 8);
+        Vector128<int> lanes = (words.GetLower() + words.GetUpper()).AsInt32();
+        int lower = -Offset * Vector128.Sum((lanes << 16) >> 16), upper = -Offset * Vector128.Sum(lanes >> 16);
+        return unchecked((ushort)lower | (upper << 16));
+    }
 
     /// <summary>Spreads packed FP4 rows over planes.</summary>
     /// <param name="rows">(count, stride): pairs of codes, then a scale for each block</param>
@@ -78,21 +93,21 @@ internal static class Int8Dot
     /// <summary>p[j, w] = Σ_b s_jb · (t_bw · Σ_i q_jbi · k_bwi): each sum over a block is an exact integer, the sum over blocks one chain of fused multiply-adds.</summary>
     /// <param name="codes">q, (heads, blocks · 32)</param>
     /// <param name="scales">s, (heads, blocks)</param>
-    /// <param name="sums">−12 · Σ_i q, (heads, blocks)</param>
+    /// <param name="corrections">of <see cref="Correction"/>, (heads, blocks)</param>
     /// <param name="planes">k + 12 of 32 keys</param>
     /// <param name="keyScales">t, (blocks, 32)</param>
     /// <param name="products">p, (heads, 32); overwritten</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Run(
-        ReadOnlySpan<sbyte> codes, ReadOnlySpan<float> scales, ReadOnlySpan<short> sums, ReadOnlySpan<byte> planes, ReadOnlySpan<float> keyScales,
+        ReadOnlySpan<sbyte> codes, ReadOnlySpan<float> scales, ReadOnlySpan<int> corrections, ReadOnlySpan<byte> planes, ReadOnlySpan<float> keyScales,
         Span<float> products)
     {
         int heads = products.Length / Keys, blocks = scales.Length / heads, j = 0;
-        Debug.Assert(codes.Length == heads * blocks * Block && sums.Length == heads * blocks);
+        Debug.Assert(codes.Length == heads * blocks * Block && corrections.Length == heads * blocks);
         Debug.Assert(planes.Length >= BytesOfPlanes(blocks) && keyScales.Length >= blocks * Keys);
         ref sbyte q = ref MemoryMarshal.GetReference(codes);
         ref float s = ref MemoryMarshal.GetReference(scales), t = ref MemoryMarshal.GetReference(keyScales), p = ref MemoryMarshal.GetReference(products);
-        ref short c = ref MemoryMarshal.GetReference(sums);
+        ref int c = ref MemoryMarshal.GetReference(corrections);
         ref byte k = ref MemoryMarshal.GetReference(planes);
         if (Avx512BW.IsSupported)
         {
@@ -118,7 +133,7 @@ internal static class Int8Dot
 
     // AVX-512: four heads, whose codes are broadcast four bytes at a time, by 32 keys, one to a lane.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Four(ref sbyte q, ref float s, ref short c, int blocks, ref byte k, ref float t, ref float p)
+    private static void Four(ref sbyte q, ref float s, ref int c, int blocks, ref byte k, ref float t, ref float p)
     {
         nint width = (nint)blocks * Block;
         ref sbyte q1 = ref Unsafe.Add(ref q, width), q2 = ref Unsafe.Add(ref q1, width), q3 = ref Unsafe.Add(ref q2, width);
@@ -159,9 +174,8 @@ internal static class Int8Dot
         Store(ref p, 3 * Keys, p3, r3);
     }
 
-    // The correction stands in the lower word of each lane.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<short> Start(ref short sums, nint index) => Vector512.Create((int)(ushort)Unsafe.Add(ref sums, index)).AsInt16();
+    private static Vector512<short> Start(ref int corrections, nint index) => Vector512.Create(Unsafe.Add(ref corrections, index)).AsInt16();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<sbyte> Four(ref sbyte codes, nint group) =>
@@ -181,12 +195,12 @@ internal static class Int8Dot
 
     // AVX2: one head by 32 keys, eight to a vector.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void One(ref sbyte q, ref float s, ref short c, int blocks, ref byte k, ref float t, ref float p)
+    private static void One(ref sbyte q, ref float s, ref int c, int blocks, ref byte k, ref float t, ref float p)
     {
         Vector256<float> p0 = default, p1 = default, p2 = default, p3 = default;
         for (nint b = 0; b < blocks; b++)
         {
-            Vector256<short> a0 = Vector256.Create((int)(ushort)Unsafe.Add(ref c, b)).AsInt16(), a1 = a0, a2 = a0, a3 = a0;
+            Vector256<short> a0 = Vector256.Create(Unsafe.Add(ref c, b)).AsInt16(), a1 = a0, a2 = a0, a3 = a0;
             for (nint g = b * Groups; g < (b + 1) * Groups; g++)
             {
                 Vector256<sbyte> v = Vector256.Create(Unsafe.ReadUnaligned<int>(ref Unsafe.As<sbyte, byte>(ref Unsafe.Add(ref q, g * 4)))).AsSByte();

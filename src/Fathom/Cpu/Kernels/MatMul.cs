@@ -15,6 +15,7 @@ namespace Fathom.Cpu.Kernels;
 /// Many rows: codes of 128 columns are widened to singles in the cache of the core and go through <see cref="Tile"/> or
 /// <see cref="BlockTile"/>. Few rows, which are bound by bytes: the values stay in registers, for four rows at a time. One row goes with two
 /// panels, whose four chains cover the latency of the multiply-add.
+/// FP4 weights with rounded activations, a mode of its own, are in <see cref="RunFp4Int8"/>.
 /// </remarks>
 internal static partial class MatMul
 {
