@@ -2,6 +2,7 @@ using System.CommandLine;
 using Fathom.Cache;
 using Fathom.Devices;
 using Fathom.Engine;
+using Fathom.Grammars;
 using Fathom.Text;
 
 namespace Fathom.Cli;
@@ -28,6 +29,7 @@ internal static class RunCommand
         var noCache = new Option<bool>("--no-cache") { Description = "Neither look for the text in the caches on the disk nor store it there." };
         var cache = new Option<string?>("--cache") { Description = "Go on from a text that fathom prefill --pin has stored: PROMPT stands behind it.", HelpName = "NAME" };
         var generation = new GenerationArguments(DefaultMaxTokens, DefaultTemperature, DefaultTopP);
+        var control = new ControlArguments();
         var command = new CommandWithExample(
             "run",
             "Completes a text: the completion streams to stdout, speeds go to stderr. The names of special tokens in the text stand for those tokens. "
@@ -38,11 +40,14 @@ internal static class RunCommand
         };
         caches.AddTo(command);
         generation.AddTo(command);
+        control.AddTo(command);
         command.SetAction((parsed, cancellation) => Task.Run(
             () =>
             {
                 byte[] text = Text(parsed.GetValue(prompt), parsed.GetValue(file));
                 SamplingOptions sampling = generation.Sampling(parsed);
+                StopStrings stops = control.Stops(parsed);
+                Grammar? grammar = control.Schema(parsed);
                 using ModelSession session = ModelSession.Open(
                     parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), parsed.GetValue(numeric), generation.AllowUnused(parsed));
                 using var generator = new Generator(
@@ -51,8 +56,10 @@ internal static class RunCommand
                 if (pinned is not null && (parsed.GetValue(noCache) || generation.Speculative(parsed)))
                     throw new UsageException("--cache takes what is stored; it cannot go with --no-cache or --speculative, since stored texts hold nothing to guess from.");
                 PrefixStore? store = parsed.GetValue(noCache) || generation.Speculative(parsed) ? null : caches.Open(parsed, session);
+                int[] tokens = Tokens(session, store, pinned, text);
+                TokenRules rules = control.Rules(parsed, grammar, session, tokens, generation.MaxTokens(parsed));
                 var run = new Run(session, generator, sampling, generation.MaxTokens(parsed), parsed.GetValue(json), parsed.GetValue(quiet));
-                run.Complete(Tokens(session, store, pinned, text), store, cancellation);
+                run.Complete(tokens, store, rules, stops, cancellation);
                 return ExitCode.Success;
             },
             cancellation));
@@ -82,8 +89,9 @@ internal static class RunCommand
     private sealed class Run(ModelSession session, Generator generator, SamplingOptions sampling, int maxTokens, bool json, bool quiet)
     {
         private int _restored;
+        private int _given;
 
-        public void Complete(int[] tokens, PrefixStore? store, CancellationToken cancellation)
+        public void Complete(int[] tokens, PrefixStore? store, TokenRules rules, StopStrings stops, CancellationToken cancellation)
         {
             var progress = new ReadingProgress(tokens.Length, quiet);
             if (store is null)
@@ -94,15 +102,25 @@ internal static class RunCommand
             var completion = new System.Text.StringBuilder();
             var detokenizer = new Detokenizer(session.Tokenizer);
             var sampler = new Sampler(sampling, session.Model.Config.VocabularySize);
+            Obey(sampler, rules);
             foreach (Token token in generator.Generate(sampler, session.Model.Config.EosToken, maxTokens, cancellation))
-                Write(detokenizer.Push(token.Id));
-            Write(detokenizer.Flush());
+            {
+                _given++;
+                rules.Push(token.Id);
+                Obey(sampler, rules);
+                Write(stops.Push(detokenizer.Push(token.Id)));
+                if (stops.Hit is not null)
+                    break;
+            }
+
+            Write(stops.Push(detokenizer.Flush()) + stops.Flush());
+            string reason = stops.Hit is null ? Reason(generator.Finish) : "stop";
             if (json)
-                WriteJson(completion.ToString(), tokens.Length);
+                WriteJson(completion.ToString(), reason, tokens.Length);
             else
                 Console.Out.WriteLine();
             if (!quiet)
-                Console.Error.WriteLine($"{(_restored > 0 ? $"{_restored} tokens from the cache, " : "")}{Speeds.Line(generator.Stats)}, {Arguments.NameOf(session.Model.NumericMode)}, seed {sampling.Seed}, ended by {Reason(generator.Finish)}");
+                Console.Error.WriteLine($"{(_restored > 0 ? $"{_restored} tokens from the cache, " : "")}{Speeds.Line(generator.Stats)}, {Arguments.NameOf(session.Model.NumericMode)}, seed {sampling.Seed}, ended by {reason}");
 
             void Write(string piece)
             {
@@ -115,17 +133,25 @@ internal static class RunCommand
             }
         }
 
-        private void WriteJson(string completion, int promptTokens)
+        // Before every draw: what may come, and what must.
+        private static void Obey(Sampler sampler, TokenRules rules)
+        {
+            sampler.Mask = rules.Mask;
+            if (!rules.Forced.IsEmpty)
+                sampler.Force(rules.Forced[..1]);
+        }
+
+        private void WriteJson(string completion, string reason, int promptTokens)
         {
             JsonOutput.Write(json =>
             {
                 json.WriteString("text", completion);
-                json.WriteString("finish", Reason(generator.Finish));
+                json.WriteString("finish", reason);
                 json.WriteNumber("seed", sampling.Seed);
                 json.WriteString("numeric", Arguments.NameOf(session.Model.NumericMode));
                 json.WriteNumber("promptTokens", promptTokens);
                 json.WriteNumber("cachedTokens", _restored);
-                json.WriteNumber("tokens", generator.Length - promptTokens);
+                json.WriteNumber("tokens", _given);
                 json.WriteNumber("prefillTokensPerSecond", Speeds.Prefill(generator.Stats));
                 json.WriteNumber("decodeTokensPerSecond", Speeds.Decode(generator.Stats));
                 json.WriteNumber("guesses", generator.Stats.Guesses);

@@ -23,6 +23,7 @@ public partial class DependencyTests
         ["Prompts"] = ["Text"],
         ["Cache"] = ["Model", "Devices", "Tensors", "Formats"],
         ["Verification"] = ["Engine", "Checkpoints", "Prompts", "Text", "Model", "Devices", "Tensors"],
+        ["Grammars"] = ["Engine", "Prompts", "Text"],
         ["Engine"] = ["Cache", "Checkpoints", "Prompts", "Text", "Model", "Devices", "Tensors", "Formats"],
     };
 
