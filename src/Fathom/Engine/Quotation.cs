@@ -11,7 +11,7 @@ namespace Fathom.Engine;
 /// The state is the set of places where the source goes on behind what was quoted so far. At first these are all words' beginnings; a few
 /// tokens later there are one or two.
 /// </remarks>
-public sealed class Quotation
+public sealed class Quotation : TokenRule
 {
     private readonly byte[] _source;
     private readonly TokenTrie _tokens;
@@ -47,7 +47,7 @@ public sealed class Quotation
     }
 
     /// <summary>What may come next; the same object always.</summary>
-    public TokenMask Mask { get; }
+    public override TokenMask Mask { get; }
 
     /// <summary>Forgets what was quoted.</summary>
     public void Restart()
@@ -60,7 +60,7 @@ public sealed class Quotation
 
     /// <summary>Quotes one token more; the end token changes nothing.</summary>
     /// <exception cref="RequestException">the mask did not allow the token; the quotation is as before</exception>
-    public void Push(int token)
+    public override void Push(int token)
     {
         if (token < 0 || token >= Mask.VocabularySize || !Mask[token])
             throw new RequestException($"Token {token}: expected one with which the quotation goes on, found one with which it doesn't. Draw it with the quotation's mask.");

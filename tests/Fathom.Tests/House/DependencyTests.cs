@@ -23,6 +23,7 @@ public partial class DependencyTests
         ["Prompts"] = ["Text"],
         ["Cache"] = ["Model", "Devices", "Tensors", "Formats"],
         ["Verification"] = ["Engine", "Checkpoints", "Prompts", "Text", "Model", "Devices", "Tensors"],
+        ["Serving"] = ["Engine", "Cache", "Prompts", "Text", "Model", "Devices", "Tensors"],
         ["Engine"] = ["Cache", "Checkpoints", "Prompts", "Text", "Model", "Devices", "Tensors", "Formats"],
     };
 
