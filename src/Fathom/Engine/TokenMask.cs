@@ -32,6 +32,23 @@ public sealed class TokenMask
         }
     }
 
+    /// <summary>Allows what another mask of as many tokens allows.</summary>
+    internal void CopyFrom(TokenMask other)
+    {
+        Debug.Assert(other.VocabularySize == VocabularySize);
+        other._bits.CopyTo(_bits, 0);
+    }
+
+    /// <summary>Forbids what another mask of as many tokens forbids.</summary>
+    internal void And(TokenMask other)
+    {
+        Debug.Assert(other.VocabularySize == VocabularySize);
+        for (int i = 0; i < _bits.Length; i++)
+        {
+            _bits[i] &= other._bits[i];
+        }
+    }
+
     /// <summary>Allows all tokens or none.</summary>
     public void Fill(bool allowed) => Array.Fill(_bits, allowed ? ulong.MaxValue : 0);
 }

@@ -15,10 +15,12 @@ public sealed record GenerationRequest
     /// <summary>Tokens to generate at most, reasoning included; null for <see cref="ServingOptions.DefaultMaxTokens"/> or what the context leaves, whichever is less.</summary>
     public int? MaxTokens { get; init; }
 
-    /// <summary>Tokens of reasoning at most, after which the answer is forced to begin; null for no limit of its own.</summary>
+    /// <summary>
+    /// Tokens of reasoning at most, after which the answer is forced to begin; null for no limit of its own. Of the answer's tokens a quarter, 512 at most, is kept free of reasoning in any case.
+    /// </summary>
     public int? ThinkingTokens { get; init; }
 
-    /// <summary>Texts that end the answer where they begin; none of them is given out.</summary>
+    /// <summary>Up to 16 texts that end the answer where they begin; none of them is given out.</summary>
     public IReadOnlyList<string> StopStrings { get; init; } = [];
 
     /// <summary>Of each token so many of the likeliest, with their log-probabilities, 0 to 20; null for no log-probabilities at all.</summary>

@@ -1,4 +1,6 @@
 using Fathom.Cache;
+using Fathom.Engine;
+using Fathom.Model;
 using Fathom.Prompts;
 
 namespace Fathom.Serving;
@@ -30,6 +32,33 @@ public sealed record ServingOptions
     /// <summary>How prompts are written.</summary>
     public EncoderRevision Revision { get; init; } = EncoderRevision.April;
 
+    /// <summary>Seconds of work on a request below which nothing of it is written to the disk.</summary>
+    public TimeSpan StoreWorthwhile { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Replies that are written instead of what the model would choose, one a request, in the order of arrival; the forward pass runs as ever. For tests of clients.</summary>
+    public IReadOnlyList<string> Script { get; init; } = [];
+
     /// <summary>Opens the store of a tenant; null keeps nothing on a disk. Called by the engine's thread.</summary>
     public Func<string, PrefixStore>? OpenStore { get; init; }
+
+    /// <summary>Checks the ranges against a model.</summary>
+    /// <exception cref="RequestException">a value is out of range; the message names it</exception>
+    internal ServingOptions Validate(ModelConfig config, int maxRows)
+    {
+        Require(Context >= 2 && Context <= config.MaxPositions, "context", Context, $"2 to {config.MaxPositions} tokens, the model's positions");
+        Require(MemoryBytes > 0, "memory", MemoryBytes, "bytes above 0");
+        Require(DefaultMaxTokens > 0, "default tokens of an answer", DefaultMaxTokens, "at least 1");
+        Require(MaxRunning > 0 && MaxRunning < maxRows, "sequences together", MaxRunning, $"1 to {maxRows - 1}, one fewer than a batch has rows");
+        Require(MaxWaiting >= 0, "requests that may wait", MaxWaiting, "at least 0");
+        Require(StepTime > TimeSpan.Zero, "milliseconds of a step", (long)StepTime.TotalMilliseconds, "above 0");
+        return this;
+    }
+
+    private static void Require(bool holds, string name, long found, string expected)
+    {
+        if (!holds)
+        {
+            throw new RequestException($"{name}: expected {expected}, found {found}.");
+        }
+    }
 }
