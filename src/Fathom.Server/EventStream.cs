@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Diagnostics;
 using System.Text.Json;
 using Fathom.Serving;
 using Microsoft.AspNetCore.Http;
@@ -8,7 +10,10 @@ namespace Fathom.Server;
 /// <summary>Server-sent events on a response. One writer at a time.</summary>
 internal sealed class EventStream(HttpResponse response)
 {
-    private readonly MemoryStream _buffer = new();
+    /// <summary>A comment that says that the server is at work.</summary>
+    public const string Comment = ": keep-alive\n\n";
+
+    private readonly ArrayBufferWriter<byte> _buffer = new();
 
     /// <summary>Sends the header. No proxy or compression should hold events back.</summary>
     public async Task BeginAsync(CancellationToken cancellation)
@@ -40,10 +45,10 @@ internal sealed class EventStream(HttpResponse response)
     /// <summary>Sends what was added.</summary>
     public async Task FlushAsync(CancellationToken cancellation)
     {
-        if (_buffer.Length > 0)
+        if (_buffer.WrittenCount > 0)
         {
-            await response.Body.WriteAsync(_buffer.GetBuffer().AsMemory(0, (int)_buffer.Length), cancellation).ConfigureAwait(false);
-            _buffer.SetLength(0);
+            await response.Body.WriteAsync(_buffer.WrittenMemory, cancellation).ConfigureAwait(false);
+            _buffer.ResetWrittenCount();
         }
         await response.Body.FlushAsync(cancellation).ConfigureAwait(false);
     }
@@ -56,29 +61,29 @@ internal sealed class EventStream(HttpResponse response)
     public async Task PumpAsync(
         PendingEvents events, TimeSpan keepAlive, Action<GenerationEvent> tell, Action live, CancellationToken cancellation)
     {
-        while (true)
+        long written = Stopwatch.GetTimestamp();
+        bool goesOn = true;
+        while (goesOn)
         {
-            if (!await events.WaitAsync(keepAlive, cancellation).ConfigureAwait(false))
+            // Events that say nothing to the client are no sign of life.
+            TimeSpan patience = keepAlive - Stopwatch.GetElapsedTime(written);
+            if (patience <= TimeSpan.Zero || !await events.WaitAsync(patience, cancellation).ConfigureAwait(false))
             {
                 live();
             }
             else if (events.TryTake(out GenerationEvent? next))
             {
                 tell(next);
-                if (events.IsReady)
-                {
-                    continue;
-                }
             }
             else
             {
-                break;
+                goesOn = false;
             }
-            if (_buffer.Length > 0)
+            if (_buffer.WrittenCount > 0 && !(goesOn && events.IsReady))
             {
                 await FlushAsync(cancellation).ConfigureAwait(false);
+                written = Stopwatch.GetTimestamp();
             }
         }
-        await FlushAsync(cancellation).ConfigureAwait(false);
     }
 }

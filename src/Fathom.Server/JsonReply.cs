@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
@@ -10,7 +11,7 @@ internal static class JsonReply
     private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>One object.</summary>
-    public static void Write(Stream output, Action<Utf8JsonWriter> members)
+    public static void Write(IBufferWriter<byte> output, Action<Utf8JsonWriter> members)
     {
         using var json = new Utf8JsonWriter(output, s_options);
         json.WriteStartObject();
@@ -21,14 +22,14 @@ internal static class JsonReply
     /// <summary>A whole response of one object.</summary>
     public static async Task WriteAsync(HttpResponse response, int status, Action<Utf8JsonWriter> members, CancellationToken cancellation)
     {
-        using var body = new MemoryStream();
+        var body = new ArrayBufferWriter<byte>();
         Write(body, members);
         if (!response.HasStarted)
         {
             response.StatusCode = status;
             response.ContentType = "application/json; charset=utf-8";
-            response.ContentLength = body.Length;
+            response.ContentLength = body.WrittenCount;
         }
-        await response.Body.WriteAsync(body.GetBuffer().AsMemory(0, (int)body.Length), cancellation).ConfigureAwait(false);
+        await response.Body.WriteAsync(body.WrittenMemory, cancellation).ConfigureAwait(false);
     }
 }

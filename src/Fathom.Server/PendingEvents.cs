@@ -35,6 +35,9 @@ internal sealed class PendingEvents : IAsyncDisposable
         return Next.IsCompleted;
     }
 
+    /// <summary>The event that was waited for, which stays to be taken; null at the end.</summary>
+    public GenerationEvent? Peek() => Next.GetAwaiter().GetResult() ? _events.Current : null;     // it was waited for
+
     /// <summary>Takes the event that was waited for; false at the end.</summary>
     public bool TryTake([NotNullWhen(true)] out GenerationEvent? next)
     {

@@ -27,9 +27,6 @@ internal enum ErrorReason
     /// <summary>There is no such path or model.</summary>
     NotFound,
 
-    /// <summary>The path has another method.</summary>
-    MethodNotAllowed,
-
     /// <summary>The body is of another type.</summary>
     UnsupportedType,
 
@@ -56,7 +53,6 @@ internal sealed record RequestError(ErrorReason Reason, string Message, string? 
         ErrorReason.Unauthorized => StatusCodes.Status401Unauthorized,
         ErrorReason.Forbidden => StatusCodes.Status403Forbidden,
         ErrorReason.NotFound => StatusCodes.Status404NotFound,
-        ErrorReason.MethodNotAllowed => StatusCodes.Status405MethodNotAllowed,
         ErrorReason.UnsupportedType => StatusCodes.Status415UnsupportedMediaType,
         ErrorReason.Busy => StatusCodes.Status429TooManyRequests,
         ErrorReason.Loading => StatusCodes.Status503ServiceUnavailable,

@@ -95,7 +95,7 @@ internal sealed partial class EngineLoop
             Reply = new ReplyWriter(_tokenizer, sequence.Prompt, sequence.Request.StopStrings, sequence.Events.Writer),
             // What a script says needs no rule.
             ReasoningRule = sequence.Script.Length > 0 ? null : Budget(sequence),
-            AnswerRule = sequence.Script.Length > 0 ? null : sequence.Request.Rule,
+            AnswerRule = sequence.Script.Length > 0 ? null : AnswerRule(sequence.Request),
             Logits = logits,
             CachedTokens = cache.Length,
             Checkpoints = Checkpoints(sequence.Prompt, cache.Length, common),
@@ -283,6 +283,16 @@ internal sealed partial class EngineLoop
 
     private TokenScore? Score(ServedSequence sequence, Token token) => sequence.Request.TopLogProbabilities is { } top
         ? TokenScores.Of(sequence.Work!.Logits, token, top, _tokenizer) : null;           // it has just drawn
+
+    private TokenRule? AnswerRule(GenerationRequest request)
+    {
+        if (request.Calls == CallChoice.Free)
+        {
+            return request.Rule;
+        }
+        var calls = new CallRule(request.Calls == CallChoice.Required ? ToolCallText.Opening(request.CallName) : null, _tokenizer, _model.Config.VocabularySize);
+        return request.Rule is { } rule ? new TokenRules([calls, rule]) : calls;
+    }
 
     /// <summary>Ends a request: what it has computed is kept, the turn goes to the ledger, the caller is told.</summary>
     private void End(ServedSequence sequence, EndReason reason)

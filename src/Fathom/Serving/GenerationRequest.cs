@@ -29,6 +29,12 @@ public sealed record GenerationRequest
     /// <summary>What the answer must follow, from its first token on; reasoning is free. Null for nothing.</summary>
     public TokenRule? Rule { get; init; }
 
+    /// <summary>Whether the reply may, must or must not call tools.</summary>
+    public CallChoice Calls { get; init; }
+
+    /// <summary>The function that a reply which must call one calls first; null leaves the choice to the model.</summary>
+    public string? CallName { get; init; }
+
     /// <summary>Whose caches and transcripts may be used: those of another tenant are never found.</summary>
     public string Tenant { get; init; } = "";
 
@@ -54,4 +60,17 @@ public abstract record GenerationPrompt
     /// <summary>The text between two others.</summary>
     /// <param name="Prefix">in front; may be empty</param> <param name="Suffix">behind; may be empty</param>
     public sealed record FillInTheMiddle(string Prefix, string Suffix) : GenerationPrompt;
+}
+
+/// <summary>Whether a reply calls tools.</summary>
+public enum CallChoice
+{
+    /// <summary>The model decides.</summary>
+    Free,
+
+    /// <summary>It calls none.</summary>
+    None,
+
+    /// <summary>It calls one at least, behind its reasoning.</summary>
+    Required,
 }

@@ -62,9 +62,9 @@ internal sealed class PromptReader(Tokenizer tokenizer, ModelConfig config, Enco
         {
             throw new PromptException("messages: expected at least one, found none.");
         }
-        string[] before = VisibleText.Chain(tenant, conversation.Messages);
         var known = new Dictionary<int, Transcript>();
-        Message[] messages = [.. conversation.Messages];
+        Message[] messages = [.. SystemInFront(conversation.Messages)];
+        string[] before = VisibleText.Chain(tenant, messages);
         for (int i = 0; i < messages.Length; i++)
         {
             if (messages[i] is Message.Assistant { LeaveOpen: false } turn && ledger.Find(tenant, before[i], turn) is { } transcript)
@@ -82,6 +82,17 @@ internal sealed class PromptReader(Tokenizer tokenizer, ModelConfig config, Enco
             Visible = isOpen ? null : before[^1],
             TurnsWithoutReasoning = Enumerable.Range(0, messages.Length).Count(i => !known.ContainsKey(i) && LacksReasoning(spans, i, messages[i])),
         };
+    }
+
+    // The template knows system text at the beginning alone; what comes later joins the user's turn.
+    private static IEnumerable<Message> SystemInFront(IReadOnlyList<Message> messages)
+    {
+        bool begun = false;
+        foreach (Message message in messages)
+        {
+            yield return begun && message is Message.System { Tools.Count: 0, ResponseFormat: null } system ? new Message.User(system.Content) : message;
+            begun |= message is not Message.System;
+        }
     }
 
     private List<int> Join(IReadOnlyList<PromptSpan> spans, Dictionary<int, Transcript> known, out int shared)

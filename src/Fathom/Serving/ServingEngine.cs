@@ -110,6 +110,7 @@ public sealed class ServingEngine : IDisposable
         try
         {
             Require(request);
+            RequireCalls(request);
             EncodedPrompt prompt = _prompts.Read(request.Prompt, request.Tenant);
             if (TooLarge(request, prompt.Tokens.Length) is { } fault)
             {
@@ -144,6 +145,14 @@ public sealed class ServingEngine : IDisposable
         }
     }
 
+    private void RequireCalls(GenerationRequest request)
+    {
+        if (request.Calls == CallChoice.Required && !_tokenizer.TryGetId(ProtocolTokens.Dsml, out _))
+        {
+            throw new RequestException($"The model's tokenizer has no token {ProtocolTokens.Dsml}, so the model cannot be made to call a tool. Leave the choice to it, or serve another model.");
+        }
+    }
+
     private GenerationEvent.Failed? TooLarge(GenerationRequest request, int promptTokens)
     {
         if (promptTokens >= _options.Context)
@@ -157,8 +166,10 @@ public sealed class ServingEngine : IDisposable
             return null;
         }
         return new GenerationEvent.Failed(FaultKind.TooLarge, FormattableString.Invariant(
-            $"{promptTokens:N0} tokens of prompt and {answer:N0} of answer need {need / 1e9:F2} GB of memory, the server has {_options.MemoryBytes / 1e9:F2} GB, which is enough for {TokensThatFit():N0} tokens. Shorten the prompt, lower max_tokens, or start the server with a larger --memory."));
+            $"{promptTokens:N0} tokens of prompt and {answer:N0} of answer need {Bytes(need)} of memory, the server has {Bytes(_options.MemoryBytes)}, which is enough for {TokensThatFit():N0} tokens. Shorten the prompt, lower max_tokens, or start the server with a larger --memory."));
     }
+
+    private static string Bytes(long bytes) => bytes >= 1e9 ? FormattableString.Invariant($"{bytes / 1e9:F2} GB") : FormattableString.Invariant($"{bytes / 1e6:F1} MB");
 
     // Where the request names no number, what memory holds.
     private int DefaultMaxTokens(int promptTokens) => Math.Clamp(TokensThatFit() - promptTokens + 1, 1, _options.DefaultMaxTokens);

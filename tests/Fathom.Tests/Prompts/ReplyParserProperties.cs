@@ -51,8 +51,8 @@ public class ReplyParserProperties
     public void No_text_is_lost_unless_it_follows_the_end() =>
         Gen.Select(s_text, s_mode).Sample((text, mode) =>
         {
-            // Without EOS and tool blocks every character is thinking, answer, or one of the closing think markers.
-            string plain = text.Replace(ProtocolTokens.EndOfSentence, "").Replace("tool_calls", "");
+            // Without EOS, tool blocks and calls every character is thinking, answer, or one of the closing think markers.
+            string plain = text.Replace(ProtocolTokens.EndOfSentence, "").Replace("tool_calls", "").Replace("invoke", "");
             Reply reply = ReplyParserTests.Read(plain, mode);
             string gap = reply.Reasoning.Length + reply.Content.Length == plain.Length ? "" : ProtocolTokens.ThinkClose;
             Assert.Equal(plain, reply.Reasoning + gap + reply.Content);
