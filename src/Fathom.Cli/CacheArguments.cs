@@ -26,13 +26,13 @@ internal sealed class CacheArguments
         command.Add(_budget);
     }
 
-    /// <summary>The model's store.</summary>
-    public PrefixStore Open(ParseResult parsed, ModelSession session)
+    /// <summary>The model's store, or that of a tenant in it.</summary>
+    public PrefixStore Open(ParseResult parsed, ModelSession session, string tenant = "")
     {
         double budget = parsed.GetValue(_budget);
         if (!(budget > 0) || budget > 1e9)
             throw new UsageException($"--cache-budget: expected gigabytes above 0, found {budget}.");
         var options = new StoreOptions { BudgetBytes = (long)(budget * 1e9), Report = Console.Error.WriteLine };
-        return new PrefixStore(parsed.GetValue(_folder) ?? DefaultFolder, StoreScope.Of(session.Model), session.Device, session.Model.Transformer.Layout, options);
+        return new PrefixStore(parsed.GetValue(_folder) ?? DefaultFolder, StoreScope.Of(session.Model, tenant), session.Device, session.Model.Transformer.Layout, options);
     }
 }

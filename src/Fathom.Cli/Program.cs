@@ -17,6 +17,7 @@ internal static class Program
     [
         RunCommand.Create,
         ChatCommand.Create,
+        ServeCommand.Create,
         EvalCommand.Create,
         VerifyCommand.Create,
         TokenizeCommand.Create,

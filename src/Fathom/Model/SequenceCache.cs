@@ -47,6 +47,37 @@ public sealed class SequenceCache : IDisposable
     /// <summary>Bytes of state and blocks, shared ones included.</summary>
     public long ByteCount => _state.Bytes + (_blocks.Count * Layout.BlockBytes);
 
+    /// <summary>Blocks that its tokens have.</summary>
+    internal int BlockCount => _blocks.Count;
+
+    /// <summary>Whether the next token needs a copy of the last block, because a fork shares it.</summary>
+    internal bool SharesLastBlock => _blocks.Count > 0 && _blocks[^1].IsShared;
+
+    /// <summary>Bytes that its disposal frees: the state, and blocks that no fork shares.</summary>
+    internal long OwnBytes
+    {
+        get
+        {
+            long bytes = _state.Bytes;
+            foreach (CacheBlock block in _blocks)
+            {
+                bytes += block.IsShared ? 0 : block.Memory.Bytes;
+            }
+            return bytes;
+        }
+    }
+
+    /// <summary>Bytes of state and blocks that are not in <paramref name="counted"/> yet; they are then.</summary>
+    internal long CountBytes(HashSet<Storage> counted)
+    {
+        long bytes = counted.Add(_state) ? _state.Bytes : 0;
+        foreach (Storage block in _memory)
+        {
+            bytes += counted.Add(block) ? block.Bytes : 0;
+        }
+        return bytes;
+    }
+
     /// <summary>The window ring of a layer: U8, (n_win, row bytes).</summary>
     public Tensor WindowRing(int layer) =>
         new(_state, Layout.Layers[layer].Window, DType.U8, 1, Layout.Config.SlidingWindow, Layout.KeyFormat.Bytes);

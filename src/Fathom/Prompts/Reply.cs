@@ -18,7 +18,7 @@ public sealed record Reply(string Reasoning, string Content, IReadOnlyList<ToolC
         return reply.Problem is null ? reply : throw new PromptException(reply.Problem);
     }
 
-    /// <summary>Puts the events of a parser together.</summary>
+    /// <summary>Puts the events of a parser together; markup that could not be understood counts as text.</summary>
     public static Reply From(IEnumerable<ReplyEvent> events)
     {
         var reasoning = new StringBuilder();
@@ -34,6 +34,9 @@ public sealed record Reply(string Reasoning, string Content, IReadOnlyList<ToolC
                     break;
                 case ReplyEvent.Text text:
                     content.Append(text.Value);
+                    break;
+                case ReplyEvent.Markup markup:
+                    (markup.InReasoning ? reasoning : content).Append(markup.Value);
                     break;
                 case ReplyEvent.ToolCalled called:
                     calls.Add(called.Call);

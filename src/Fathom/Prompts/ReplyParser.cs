@@ -10,12 +10,17 @@ public sealed class ReplyParser
     private static readonly string[] s_marks =
     [
         ToolCallReader.BlockOpen,
+        ToolCallReader.BareBlockOpen,
+        ToolCallReader.InvokeOpen,
         ProtocolTokens.EndOfSentence,
         ProtocolTokens.ThinkClose,
         ProtocolTokens.ThinkOpen,
         ProtocolTokens.BeginOfSentence,
         ProtocolTokens.Dsml,
     ];
+
+    // Where the markup of a broken block may end.
+    private static readonly string[] s_marksBehindBroken = [ToolCallReader.BlockClose, ToolCallReader.BlockOpen, ProtocolTokens.EndOfSentence];
 
     private readonly TextWindow _window = new();
     private readonly ToolCallReader _calls;
@@ -40,8 +45,12 @@ public sealed class ReplyParser
         Answer,
         Calls,
         AfterCalls,
+        Broken,
         Ended,
     }
+
+    /// <summary>Whether the reasoning goes on, as far as is certain.</summary>
+    public bool IsReasoning => _place == Place.Reasoning;
 
     /// <summary>Takes more of the reply. Control tokens count by their text: push EOS too when the model has written it.</summary>
     /// <returns>What is now certain; often nothing.</returns>
@@ -58,7 +67,7 @@ public sealed class ReplyParser
         IReadOnlyList<ReplyEvent> events = Advance(isFinal: true);
         if (_place == Place.Reasoning)
             Report($"reply: expected {ProtocolTokens.ThinkClose} after the reasoning, found the end of the text; was it cut off by a token limit?");
-        else if (_place == Place.Answer)
+        else if (_place is Place.Answer or Place.Broken)
             Report($"reply: expected {ProtocolTokens.EndOfSentence} after the answer, found the end of the text; was it cut off by a token limit?");
         _place = Place.Ended;
         return events;
@@ -75,6 +84,7 @@ public sealed class ReplyParser
                 Place.Reasoning or Place.Answer => ReadText(isFinal),
                 Place.Calls => ReadCalls(isFinal),
                 Place.AfterCalls => ReadAfterCalls(isFinal),
+                Place.Broken => ReadBroken(isFinal),
                 _ => ReadAfterEnd(),
             };
         }
@@ -83,16 +93,18 @@ public sealed class ReplyParser
 
     private bool ReadText(bool isFinal)
     {
-        (int at, string? mark) = FindMark(_window.Text, isFinal);
+        (int at, string? mark) = FindMark(_window.Text, s_marks, isFinal);
         Emit(at);
         switch (mark)
         {
             case null:
                 return false;
-            case ToolCallReader.BlockOpen:
+            case ToolCallReader.BlockOpen or ToolCallReader.BareBlockOpen or ToolCallReader.InvokeOpen:
                 if (_place == Place.Reasoning)
                     Report($"reply: expected {ProtocolTokens.ThinkClose} before the tool calls, found none.");
-                _calls.Begin();
+                if (mark != ToolCallReader.BlockOpen)
+                    Report($"tool calls: expected an empty line and <{ProtocolTokens.Dsml}tool_calls> in front, found {mark} alone.");
+                _calls.Begin(mark);
                 _place = Place.Calls;
                 return true;
             case ProtocolTokens.EndOfSentence:
@@ -107,7 +119,7 @@ public sealed class ReplyParser
                 return true;
             default:
                 Report($"reply: expected plain text in the {(_place == Place.Reasoning ? "reasoning" : "answer")}, found the control token {mark}.");
-                Emit(mark.Length);
+                EmitMarkup(mark.Length);
                 return true;
         }
     }
@@ -116,6 +128,12 @@ public sealed class ReplyParser
     {
         switch (_calls.Read(isFinal))
         {
+            case ToolCallReader.Result.Started started:
+                _events.Add(new ReplyEvent.ToolCallStarted(started.Name));
+                return true;
+            case ToolCallReader.Result.Arguments arguments:
+                AddArguments(arguments.Json);
+                return true;
             case ToolCallReader.Result.Call call:
                 _events.Add(new ReplyEvent.ToolCalled(call.Value));
                 return true;
@@ -124,12 +142,24 @@ public sealed class ReplyParser
                 return true;
             case ToolCallReader.Result.Broken broken:
                 Report(broken.Reason);
-                _place = Place.Answer;
-                Emit(broken.Length);
+                _place = Place.Broken;
+                EmitMarkup(broken.Length);
                 return true;
             default:
                 return false;
         }
+    }
+
+    private bool ReadBroken(bool isFinal)
+    {
+        (int at, string? mark) = FindMark(_window.Text, s_marksBehindBroken, isFinal);
+        EmitMarkup(at);
+        if (mark is null)
+            return false;
+        if (mark == ToolCallReader.BlockClose)
+            EmitMarkup(mark.Length);
+        _place = Place.Answer;
+        return true;
     }
 
     private bool ReadAfterCalls(bool isFinal)
@@ -158,7 +188,7 @@ public sealed class ReplyParser
     }
 
     /// <summary>The first marker, or the place from which the text could still become one.</summary>
-    private static (int At, string? Mark) FindMark(ReadOnlySpan<char> text, bool isFinal)
+    private static (int At, string? Mark) FindMark(ReadOnlySpan<char> text, string[] marks, bool isFinal)
     {
         int at = 0;
         while (true)
@@ -168,7 +198,7 @@ public sealed class ReplyParser
                 return (text.Length, null);
             at += next;
             ReadOnlySpan<char> rest = text[at..];
-            foreach (string mark in s_marks)
+            foreach (string mark in marks)
             {
                 if (rest.StartsWith(mark, StringComparison.Ordinal))
                     return (at, mark);
@@ -186,6 +216,22 @@ public sealed class ReplyParser
         string text = _window.Text[..length].ToString();
         _window.Drop(length);
         _events.Add(_place == Place.Reasoning ? new ReplyEvent.Thinking(text) : new ReplyEvent.Text(text));
+    }
+
+    private void EmitMarkup(int length)
+    {
+        if (length == 0)
+            return;
+        _events.Add(new ReplyEvent.Markup(_window.Text[..length].ToString(), _place == Place.Reasoning));
+        _window.Drop(length);
+    }
+
+    private void AddArguments(string json)
+    {
+        if (_events is [.., ReplyEvent.ToolCallArguments last])
+            _events[^1] = new ReplyEvent.ToolCallArguments(last.Json + json);
+        else
+            _events.Add(new ReplyEvent.ToolCallArguments(json));
     }
 
     private void Report(string reason)

@@ -44,6 +44,10 @@ internal static class ToolCallText
         output.Protocol(ProtocolTexts.ToolCallsClose);
     }
 
+    /// <summary>The beginning of a block of calls, up to the name of the first function, or behind it where that is known.</summary>
+    public static string Opening(string? name) =>
+        "\n\n" + ProtocolTexts.ToolCallsOpen + ProtocolTexts.InvokeOpen + (name is null ? "" : name + ProtocolTexts.InvokeOpenEnd);
+
     private static void WriteParameters(PromptWriter output, OrderedDictionary<string, PythonJson> arguments)
     {
         bool first = true;

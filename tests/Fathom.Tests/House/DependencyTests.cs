@@ -23,6 +23,7 @@ public partial class DependencyTests
         ["Prompts"] = ["Text"],
         ["Cache"] = ["Model", "Devices", "Tensors", "Formats"],
         ["Verification"] = ["Engine", "Checkpoints", "Prompts", "Text", "Model", "Devices", "Tensors"],
+        ["Serving"] = ["Grammars", "Engine", "Cache", "Prompts", "Text", "Model", "Devices", "Tensors"],
         ["Grammars"] = ["Engine", "Prompts", "Text"],
         ["Engine"] = ["Cache", "Checkpoints", "Prompts", "Text", "Model", "Devices", "Tensors", "Formats"],
     };
@@ -69,8 +70,11 @@ public partial class DependencyTests
         AssertFree("src/Fathom/Cpu/Kernels", "a tensor, config, weights or cache type", ModelTypes());
 
     [Fact]
-    public void The_engine_has_one_thread_and_no_wire_format() =>
-        AssertFree("src/Fathom/Engine", "Task.Run, a device's type, JSON or HTTP", ForeignToEngine());
+    public void The_engine_has_one_thread_and_no_wire_format()
+    {
+        foreach (string folder in new[] { "src/Fathom/Engine", "src/Fathom/Serving" })
+            AssertFree(folder, "Task.Run, a device's type, JSON or HTTP", ForeignToEngine());
+    }
 
     [Fact]
     public void Prompts_touch_no_file() => AssertFree("src/Fathom/Prompts", "a file", FileAccess());

@@ -51,8 +51,8 @@ public class ReplyParserProperties
     public void No_text_is_lost_unless_it_follows_the_end() =>
         Gen.Select(s_text, s_mode).Sample((text, mode) =>
         {
-            // Without EOS and tool blocks every character is thinking, answer, or one of the closing think markers.
-            string plain = text.Replace(ProtocolTokens.EndOfSentence, "").Replace("tool_calls", "");
+            // Without EOS, tool blocks and calls every character is thinking, answer, or one of the closing think markers.
+            string plain = text.Replace(ProtocolTokens.EndOfSentence, "").Replace("tool_calls", "").Replace("invoke", "");
             Reply reply = ReplyParserTests.Read(plain, mode);
             string gap = reply.Reasoning.Length + reply.Content.Length == plain.Length ? "" : ProtocolTokens.ThinkClose;
             Assert.Equal(plain, reply.Reasoning + gap + reply.Content);
@@ -71,6 +71,25 @@ public class ReplyParserProperties
 
             Assert.Equal((answer.Reasoning, content), (reply.Reasoning, reply.Content));
             Assert.Equal(calls, reply.ToolCalls);
+        }, iter: 5_000);
+
+    [Fact]
+    public void The_pieces_of_a_call_s_arguments_are_its_arguments() =>
+        Gen.Select(s_text, s_mode).Sample((text, mode) =>
+        {
+            var parser = new ReplyParser(mode);
+            string pieces = "";
+            foreach (ReplyEvent e in text.SelectMany(c => parser.Push(c.ToString())).Concat(parser.Complete()))
+            {
+                pieces = e switch
+                {
+                    ReplyEvent.ToolCallStarted => "",
+                    ReplyEvent.ToolCallArguments arguments => pieces + arguments.Json,
+                    _ => pieces,
+                };
+                if (e is ReplyEvent.ToolCalled called)
+                    Assert.Equal(called.Call.Arguments, pieces);
+            }
         }, iter: 5_000);
 
     private static string Render(ThinkingMode mode, params Message[] messages) =>
@@ -98,10 +117,16 @@ public class ReplyParserProperties
         var joined = new List<ReplyEvent>();
         foreach (ReplyEvent e in events)
         {
-            if (joined.Count > 0 && (joined[^1], e) is (ReplyEvent.Text a, ReplyEvent.Text b))
-                joined[^1] = new ReplyEvent.Text(a.Value + b.Value);
-            else if (joined.Count > 0 && (joined[^1], e) is (ReplyEvent.Thinking c, ReplyEvent.Thinking d))
-                joined[^1] = new ReplyEvent.Thinking(c.Value + d.Value);
+            ReplyEvent? both = (joined.LastOrDefault(), e) switch
+            {
+                (ReplyEvent.Text a, ReplyEvent.Text b) => new ReplyEvent.Text(a.Value + b.Value),
+                (ReplyEvent.Thinking a, ReplyEvent.Thinking b) => new ReplyEvent.Thinking(a.Value + b.Value),
+                (ReplyEvent.ToolCallArguments a, ReplyEvent.ToolCallArguments b) => new ReplyEvent.ToolCallArguments(a.Json + b.Json),
+                (ReplyEvent.Markup a, ReplyEvent.Markup b) when a.InReasoning == b.InReasoning => new ReplyEvent.Markup(a.Value + b.Value, a.InReasoning),
+                _ => null,
+            };
+            if (both is not null)
+                joined[^1] = both;
             else
                 joined.Add(e);
         }

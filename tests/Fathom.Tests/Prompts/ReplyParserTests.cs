@@ -72,8 +72,46 @@ public class ReplyParserTests
         string text = "\n\n" + OneCall;
         int closed = text.IndexOf("</｜DSML｜invoke", StringComparison.Ordinal) + "</｜DSML｜invoke".Length;
         var parser = new ReplyParser(ThinkingMode.Chat);
-        Assert.Empty(parser.Push(text[..(closed - 1)]));
-        Assert.Equal([new ReplyEvent.ToolCalled(new ToolCall(null, "f", "{\"a\": 1}"))], parser.Push(text[(closed - 1)..closed]));
+        Assert.Equal([new ReplyEvent.ToolCallStarted("f"), new ReplyEvent.ToolCallArguments("{\"a\": 1")], parser.Push(text[..(closed - 1)]));
+        Assert.Equal(
+            [new ReplyEvent.ToolCallArguments("}"), new ReplyEvent.ToolCalled(new ToolCall(null, "f", "{\"a\": 1}"))],
+            parser.Push(text[(closed - 1)..closed]));
+    }
+
+    [Fact]
+    public void Arguments_arrive_while_they_are_written_and_what_may_be_markup_is_held_back()
+    {
+        var parser = new ReplyParser(ThinkingMode.Chat);
+        Assert.Empty(parser.Push("\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"write\">\n"));
+        Assert.Equal([new ReplyEvent.ToolCallStarted("write")], parser.Push("<｜DSML｜parameter"));
+        Assert.Empty(parser.Push(" name=\"text\" string="));
+        Assert.Equal([new ReplyEvent.ToolCallArguments("{\"text\": \"a")], parser.Push("\"true\">a"));
+        Assert.Equal([new ReplyEvent.ToolCallArguments("\\n\\\"b\\\" ")], parser.Push("\n\"b\" <"));
+        Assert.Equal([new ReplyEvent.ToolCallArguments("</div>")], parser.Push("/div>"));
+        Assert.Empty(parser.Push("</｜DS"));
+        Assert.Equal([new ReplyEvent.ToolCallArguments("\"")], parser.Push("ML｜parameter>\n"));
+    }
+
+    [Theory]
+    [InlineData("<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"f\">\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>")]
+    [InlineData("<｜DSML｜invoke name=\"f\">\n</｜DSML｜invoke>")]
+    public void A_call_without_the_markup_in_front_is_still_a_call(string text)
+    {
+        List<ReplyEvent> events = Events("Well." + text + ProtocolTokens.EndOfSentence, ThinkingMode.Chat);
+        Assert.Equal(new ToolCall(null, "f", "{}"), Assert.Single(events.OfType<ReplyEvent.ToolCalled>()).Call);
+        Assert.Equal("Well.", string.Concat(events.OfType<ReplyEvent.Text>().Select(e => e.Value)));
+        Assert.Contains("in front", Reply.From(events).Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Markup_that_cannot_be_understood_is_never_text()
+    {
+        string text = "Well.\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"g\">\n<｜DSML｜parameter nam=\"a\">1</｜DSML｜parameter>\n</｜DSML｜invoke>\n"
+            + "</｜DSML｜tool_calls>Then<think> ｜DSML｜that.";
+        List<ReplyEvent> events = Events(text + ProtocolTokens.EndOfSentence, ThinkingMode.Chat);
+        Assert.Equal("Well.Then that.", string.Concat(events.OfType<ReplyEvent.Text>().Select(e => e.Value)));
+        Assert.Equal(text, Reply.From(events).Content);
+        Assert.Empty(events.OfType<ReplyEvent.ToolCalled>());
     }
 
     [Fact]
@@ -126,13 +164,17 @@ public class ReplyParserTests
         List<ReplyEvent> events = [];
         for (int i = 0; i < text.Length; i += 4)
             events.AddRange(parser.Push(text.Substring(i, Math.Min(4, text.Length - i))));
-        Assert.Equal(PythonJson.Quote(value), Assert.IsType<ReplyEvent.ToolCalled>(Assert.Single(events)).Call.Arguments[6..^1]);
+        ToolCall call = Assert.Single(events.OfType<ReplyEvent.ToolCalled>()).Call;
+        Assert.Equal(PythonJson.Quote(value), call.Arguments[6..^1]);
+        Assert.Equal(call.Arguments, string.Concat(events.OfType<ReplyEvent.ToolCallArguments>().Select(e => e.Json)));
     }
 
-    internal static Reply Read(string text, ThinkingMode thinking)
+    internal static Reply Read(string text, ThinkingMode thinking) => Reply.From(Events(text, thinking));
+
+    private static List<ReplyEvent> Events(string text, ThinkingMode thinking)
     {
         var parser = new ReplyParser(thinking);
-        return Reply.From([.. parser.Push(text), .. parser.Complete()]);
+        return [.. parser.Push(text), .. parser.Complete()];
     }
 
     private static (string Text, ThinkingMode Thinking) Input(JsonElement golden)

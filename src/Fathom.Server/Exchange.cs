@@ -1,0 +1,50 @@
+using Fathom.Serving;
+using Microsoft.AspNetCore.Http;
+
+namespace Fathom.Server;
+
+/// <summary>Who asks.</summary>
+/// <param name="Key">name of the key; null where the server has none</param>
+internal sealed record Caller(string? Key)
+{
+    private const int UserBytesMax = 512;
+
+    /// <summary>Whose caches: those of the key, and of the end user where the client names one.</summary>
+    public string Tenant(string? user) => $"{Key}\n{Checked(user)}";
+
+    /// <summary>Whose share of the engine's time: the key's, or the end user's where there are no keys.</summary>
+    public string Holder(string? user) => Key ?? Checked(user) ?? "";
+
+    private static string? Checked(string? user) => user is null || System.Text.Encoding.UTF8.GetByteCount(user) <= UserBytesMax ? user
+        : throw new RequestErrorException(ErrorReason.OutOfRange, $"user_id: expected at most {UserBytesMax} bytes, found {System.Text.Encoding.UTF8.GetByteCount(user)}.", "user_id");
+}
+
+/// <summary>One request whose sender is known, and what answers it.</summary>
+internal sealed record Exchange(HttpContext Http, ServingEngine Engine, Caller Caller, ServerOptions Options)
+{
+    // Ignored things are told, not hidden.
+    private const string IgnoredHeader = "x-fathom-ignored";
+    private const string WithoutReasoningHeader = "x-fathom-turns-without-reasoning";
+
+    /// <summary>Ends when the client leaves or the server stops.</summary>
+    public CancellationToken Cancellation => Http.RequestAborted;
+
+    /// <summary>Says in the response's header what of the request has no effect.</summary>
+    public void TellIgnored(IReadOnlyCollection<string> names)
+    {
+        if (names.Count > 0)
+        {
+            // Names come from the client: what no header may hold is left out.
+            Http.Response.Headers[IgnoredHeader] = string.Join(", ", names.Select(name => string.Concat(name.Where(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '.' or '-')).Trim()).Where(name => name.Length > 0));
+        }
+    }
+
+    /// <summary>Says in the response's header how many turns are read without the reasoning that they had.</summary>
+    public void TellAccepted(GenerationEvent.Accepted accepted)
+    {
+        if (accepted.TurnsWithoutReasoning > 0 && !Http.Response.HasStarted)
+        {
+            Http.Response.Headers[WithoutReasoningHeader] = accepted.TurnsWithoutReasoning.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        }
+    }
+}

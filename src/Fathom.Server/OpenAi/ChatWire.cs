@@ -1,0 +1,92 @@
+using System.Text.Json;
+using Fathom.Prompts;
+using Fathom.Serving;
+
+namespace Fathom.Server.OpenAi;
+
+/// <summary>A Chat Completions request in neutral terms.</summary>
+/// <param name="Request">what the engine is asked</param> <param name="Streams">whether the answer streams</param> <param name="IncludesUsage">whether a chunk of its own tells the tokens</param>
+/// <param name="Ignored">fields that have no effect</param>
+internal sealed record ChatRequest(GenerationRequest Request, bool Streams, bool IncludesUsage, IReadOnlyCollection<string> Ignored);
+
+/// <summary>Reads the body of a Chat Completions request. Stateless.</summary>
+internal static class ChatWire
+{
+    /// <summary>The request of a body.</summary>
+    /// <param name="body">JSON object</param> <param name="exchange">whose it is</param> <param name="isBeta">whether the last turn may be left open</param>
+    /// <exception cref="RequestErrorException">it breaks a rule</exception>
+    public static ChatRequest Read(JsonElement body, Exchange exchange, bool isBeta)
+    {
+        var fields = new JsonFields(body, "");
+        var ignored = new SortedSet<string>(StringComparer.Ordinal);
+        fields.String("model");                                                           // one model is served, under any name
+        if (fields.Integer("n", 1) > 1)
+        {
+            throw new RequestErrorException(ErrorReason.Invalid, "n: expected 1, found more. Send the request several times; the prompt is read once.", "n");
+        }
+        string? user = fields.String("user_id") ?? fields.String("user");
+        fields.Any("user");
+        ThinkingMode thinking = Thinking(fields, exchange.Engine.Revision, out ReasoningEffort effort, out int? budget);
+        ToolFields tools = ToolFields.Read(fields, ignored);
+        AnswerForm form = AnswerForm.Read(fields, tools);
+        Conversation conversation = form.Place(tools.Place(new Conversation { Messages = ChatMessages.Read(fields, isBeta, ignored), Thinking = thinking, Effort = effort }));
+        var request = new GenerationRequest
+        {
+            Prompt = new GenerationPrompt.Chat(conversation),
+            Sampling = SamplingFields.Read(fields, thinking == ThinkingMode.Thinking, ignored),
+            MaxTokens = fields.Integer("max_completion_tokens", 1) ?? fields.Integer("max_tokens", 1),
+            ThinkingTokens = budget,
+            StopStrings = fields.Strings("stop"),
+            TopLogProbabilities = LogProbabilities(fields),
+            AnswerGrammar = form.Grammar ?? tools.Reply,
+            CallGrammar = tools.Block,
+            Calls = tools.Choice,
+            CallName = tools.Name,
+            Tenant = exchange.Caller.Tenant(user),
+            Holder = exchange.Caller.Holder(user),
+        };
+        fields.Any("max_tokens");
+        bool streams = fields.Boolean("stream") ?? false;
+        bool includesUsage = fields.Object("stream_options")?.Boolean("include_usage") ?? false;
+        ignored.UnionWith(fields.Unasked);
+        return new ChatRequest(request, streams, includesUsage, ignored);
+    }
+
+    private static ThinkingMode Thinking(JsonFields fields, EncoderRevision revision, out ReasoningEffort effort, out int? budget)
+    {
+        JsonFields? thinking = fields.Object("thinking");
+        budget = fields.Integer("thinking_token_budget", 0) ?? thinking?.Integer("budget_tokens", 0);
+        string? type = thinking?.String("type");
+        bool isOn = type switch
+        {
+            null or "enabled" or "adaptive" => true,
+            "disabled" => false,
+            _ => throw thinking!.Unknown("type", "enabled or disabled", type),             // it has a type
+        };
+        string? name = fields.String("reasoning_effort");
+        effort = Effort(fields, name, revision);
+        return isOn && name != "none" ? ThinkingMode.Thinking : ThinkingMode.Chat;
+    }
+
+    // The levels of the API, as each encoder knows them.
+    private static ReasoningEffort Effort(JsonFields fields, string? name, EncoderRevision revision) => (name, revision) switch
+    {
+        (null or "none", _) => ReasoningEffort.Unspecified,
+        ("minimal" or "low", EncoderRevision.July31) => ReasoningEffort.Low,
+        ("minimal" or "low" or "medium" or "high", _) => ReasoningEffort.High,
+        ("xhigh", EncoderRevision.July31) => ReasoningEffort.High,
+        ("xhigh" or "max" or "ultra", _) => ReasoningEffort.Max,
+        _ => throw fields.Unknown("reasoning_effort", "none, minimal, low, medium, high, xhigh, max or ultra", name),
+    };
+
+    private static int? LogProbabilities(JsonFields fields)
+    {
+        bool isOn = fields.Boolean("logprobs") ?? false;
+        int? top = fields.Integer("top_logprobs", 0, 20);
+        if (top > 0 && !isOn)
+        {
+            throw new RequestErrorException(ErrorReason.Invalid, "top_logprobs: expected logprobs to be true beside it.", "top_logprobs");
+        }
+        return isOn ? top ?? 0 : null;
+    }
+}

@@ -1,0 +1,270 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Threading.Channels;
+using Fathom.Cache;
+using Fathom.Devices;
+using Fathom.Engine;
+using Fathom.Model;
+using Fathom.Tensors;
+using Fathom.Text;
+
+namespace Fathom.Serving;
+
+/// <summary>
+/// The one thread that owns the device, the model and all sequences. Each step is one forward pass: the next token of every sequence that writes, then pieces of prompts, as many as the
+/// step's time allows. How requests share steps never shows in their tokens.
+/// </summary>
+internal sealed partial class EngineLoop : IDisposable
+{
+    private readonly LanguageModel _model;
+    private readonly Device _device;
+    private readonly Tokenizer _tokenizer;
+    private readonly ServingOptions _options;
+    private readonly TurnLedger _ledger;
+    private readonly ReplyRules _rules;
+    private readonly Channel<ServedSequence?> _arrivals = Channel.CreateUnbounded<ServedSequence?>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly List<ServedSequence> _waiting = [];
+    private readonly List<ServedSequence> _running = [];
+    private readonly FairShare _share = new();
+    private readonly KeptSequences _kept = new(TimeProvider.System);
+    private readonly Dictionary<string, PrefixStore> _stores = new(StringComparer.Ordinal);
+    private readonly Batch _batch;
+    private readonly StepPace _pace;
+    private readonly Thread _thread;
+    private readonly List<ServedSequence> _order = [];          // of a step: all at work, those to serve first in front
+    private readonly List<ServedSequence> _readers = [];        // those that read
+    private readonly List<ServedSequence> _stepping = [];       // those in the batch
+    private readonly int[] _single = new int[1];
+    private int _reading;                                       // of those in the batch, how many read
+    private int _count;
+    private volatile bool _stops;
+
+    public EngineLoop(LanguageModel model, Device device, Tokenizer tokenizer, ServingOptions options, TurnLedger ledger, ReplyRules rules)
+    {
+        (_model, _device, _tokenizer, _options, _ledger, _rules) = (model, device, tokenizer, options, ledger, rules);
+        _batch = new Batch(model.Transformer.MaxRows);
+        _pace = new StepPace(options.StepTime);
+        _thread = new Thread(Run) { Name = "Fathom engine", IsBackground = true };
+        _thread.Start();
+    }
+
+    /// <summary>Requests that wait or run. May be read from any thread.</summary>
+    public int Count => Volatile.Read(ref _count);
+
+    /// <summary>Hands a request over. May be called from any thread.</summary>
+    /// <returns>false if too many wait, or the engine stops</returns>
+    public bool TrySubmit(ServedSequence sequence)
+    {
+        if (Interlocked.Increment(ref _count) <= _options.MaxRunning + _options.MaxWaiting && _arrivals.Writer.TryWrite(sequence))
+        {
+            return true;
+        }
+        Interlocked.Decrement(ref _count);
+        return false;
+    }
+
+    /// <summary>Makes the loop look again, after a caller has left. May be called from any thread.</summary>
+    public void Wake() => _arrivals.Writer.TryWrite(null);
+
+    /// <summary>Ends all requests where they are and waits for the thread.</summary>
+    public void Dispose()
+    {
+        _arrivals.Writer.TryComplete();
+        _stops = true;
+        _thread.Join();
+    }
+
+    private void Run()
+    {
+        while (!_stops)
+        {
+            if (_running.Count == 0 && _waiting.Count == 0)
+            {
+                // The thread has nothing else to do: it waits here.
+                _arrivals.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult();
+            }
+            TakeArrivals();
+            DropCancelled();
+            Admit();
+            if (_running.Count > 0)
+            {
+                TryStep();
+            }
+        }
+        TakeArrivals();
+        foreach (ServedSequence sequence in _running.Concat(_waiting).ToList())
+        {
+            End(sequence, EndReason.Cancelled);
+        }
+        _kept.Clear();
+    }
+
+    private void TakeArrivals()
+    {
+        while (_arrivals.Reader.TryRead(out ServedSequence? sequence))
+        {
+            if (sequence is not null)
+            {
+                _share.Arrive(sequence.Request.Holder);
+                _waiting.Add(sequence);
+            }
+        }
+    }
+
+    private void DropCancelled()
+    {
+        for (int i = _waiting.Count - 1; i >= 0; i--)
+        {
+            if (_waiting[i].IsCancelled)
+            {
+                End(_waiting[i], EndReason.Cancelled);
+            }
+        }
+        for (int i = _running.Count - 1; i >= 0; i--)
+        {
+            if (_running[i].IsCancelled)
+            {
+                End(_running[i], EndReason.Cancelled);
+            }
+        }
+    }
+
+    private void TryStep()
+    {
+        try
+        {
+            Step();
+        }
+        catch (Exception e)
+        {
+            // Of a mapped model's file, of scratch memory, or a defect: what was half computed is given up, and the next requests begin anew.
+            FailAll(e);
+        }
+    }
+
+    private void Step()
+    {
+        Fill();
+        if (_batch.Rows == 0)
+        {
+            return;
+        }
+        long begin = Stopwatch.GetTimestamp();
+        int written = _batch.Slices.Count - _reading;
+        Tensor logits = _model.Transformer.Forward(_batch);
+        for (int i = 0, row = 0; i < _stepping.Count; i++)
+        {
+            if (_batch.Slices[i].LogitCount > 0)
+            {
+                _device.Download(logits.Row(row++), MemoryMarshal.AsBytes(_stepping[i].Work!.Logits.AsSpan()));         // a stepping sequence has work
+            }
+        }
+        _pace.Took(Stopwatch.GetElapsedTime(begin), written, _batch.Rows - written);
+        Advance();
+    }
+
+    /// <summary>The step's rows: writers first, readers behind.</summary>
+    private void Fill()
+    {
+        _batch.Clear();
+        _stepping.Clear();
+        _reading = 0;
+        // Least served first; among equals in order of arrival, which is the list's.
+        _order.Clear();
+        _order.AddRange(_running);
+        StableSort(_order);
+        foreach (ServedSequence sequence in _order)
+        {
+            if (sequence.Work is { Pending: not SequenceCache.None } work && _stepping.Count < _options.MaxRunning && _batch.Rows < _batch.MaxRows)
+            {
+                _single[0] = work.Pending;
+                TryAdd(sequence, _single, logits: true);
+            }
+        }
+        FillPrompts(Math.Min(_pace.PromptRows(_batch.Rows), _batch.MaxRows - _batch.Rows));
+    }
+
+    // Every holder with prompts to read gets the same number of rows, and what one leaves goes to the next; so do the prompts of a holder.
+    private void FillPrompts(int rows)
+    {
+        _readers.Clear();
+        foreach (ServedSequence sequence in _order)
+        {
+            if (sequence.Work is { Pending: SequenceCache.None } work && work.Cache.Length < sequence.Prompt.Tokens.Length)
+            {
+                _readers.Add(sequence);
+            }
+        }
+        for (int first = 0; first < _readers.Count && rows > 0;)
+        {
+            string holder = _readers[first].Request.Holder;
+            int end = first + 1, holders = 1;
+            while (end < _readers.Count && _readers[end].Request.Holder == holder)
+            {
+                end++;
+            }
+            for (int i = end; i < _readers.Count; i++)
+            {
+                holders += _readers[i].Request.Holder == _readers[i - 1].Request.Holder ? 0 : 1;
+            }
+            int own = (rows + holders - 1) / holders;
+            for (int i = first; i < end && own > 0; i++)
+            {
+                int share = (own + end - i - 1) / (end - i);
+                SequenceWork work = _readers[i].Work!;                                    // readers have work
+                int[] tokens = _readers[i].Prompt.Tokens;
+                int count = Math.Min(share, work.NextStop(tokens.Length) - work.Cache.Length);
+                // The logits of a checkpoint go to the disk with it; those of the prompt's end are drawn from.
+                bool stops = work.Cache.Length + count == work.NextStop(tokens.Length);
+                if (TryAdd(_readers[i], tokens.AsSpan(work.Cache.Length, count), stops))
+                {
+                    _reading++;
+                    own -= count;
+                    rows -= count;
+                }
+            }
+            first = end;
+        }
+    }
+
+    /// <summary>Adds rows to the batch. A sequence that finds no memory ends here, and the others go on.</summary>
+    private bool TryAdd(ServedSequence sequence, ReadOnlySpan<int> tokens, bool logits)
+    {
+        SequenceCache cache = sequence.Work!.Cache;                                       // only sequences with work are added
+        try
+        {
+            cache.Reserve(tokens.Length);
+        }
+        catch (OutOfMemoryException e)
+        {
+            Fail(sequence, FaultKind.TooLarge, MemoryIsFull(e));
+            return false;
+        }
+        _batch.Add(cache, tokens, logits ? 1 : 0);
+        _stepping.Add(sequence);
+        return true;
+    }
+
+    // Insertion: the order hardly changes between steps, and equal ones keep theirs.
+    private void StableSort(List<ServedSequence> sequences)
+    {
+        for (int i = 1; i < sequences.Count; i++)
+        {
+            ServedSequence moved = sequences[i];
+            double served = _share.Served(moved.Request.Holder);
+            int at = i;
+            for (; at > 0 && Precedes(moved, served, sequences[at - 1]); at--)
+            {
+                sequences[at] = sequences[at - 1];
+            }
+            sequences[at] = moved;
+        }
+    }
+
+    // Holders with the same service are told apart by name, so that the requests of one stand together.
+    private bool Precedes(ServedSequence moved, double served, ServedSequence before)
+    {
+        double other = _share.Served(before.Request.Holder);
+        return served < other || (served == other && string.CompareOrdinal(moved.Request.Holder, before.Request.Holder) < 0);
+    }
+}

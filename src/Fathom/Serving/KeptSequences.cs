@@ -1,0 +1,116 @@
+using Fathom.Model;
+using Fathom.Tensors;
+
+namespace Fathom.Serving;
+
+/// <summary>
+/// Sequences that nobody works on, kept in memory for texts that begin with them. A sequence cannot be rolled back, so one is of use only to a text that begins with all of it.
+/// Used by the engine's thread only.
+/// </summary>
+internal sealed class KeptSequences(TimeProvider clock)
+{
+    // The worth of what is not used halves in this time.
+    private static readonly TimeSpan s_halfLife = TimeSpan.FromHours(1);
+
+    private readonly List<Kept> _kept = [];
+
+    private sealed class Kept(string tenant, SequenceCache sequence, long now)
+    {
+        public string Tenant { get; } = tenant;
+
+        public SequenceCache Sequence { get; } = sequence;
+
+        public long LastUse { get; set; } = now;
+    }
+
+    /// <summary>How many there are.</summary>
+    public int Count => _kept.Count;
+
+    /// <summary>Finds the longest sequence with which a text begins and that leaves at least one token of it to compute.</summary>
+    /// <param name="tenant">whose</param> <param name="tokens">of the text</param> <param name="common">tokens that the text shares with the beginning of any of the tenant's sequences</param>
+    /// <returns>to be forked; null if there is none</returns>
+    public SequenceCache? Find(string tenant, ReadOnlySpan<int> tokens, out int common)
+    {
+        Kept? best = null;
+        common = 0;
+        foreach (Kept kept in _kept)
+        {
+            if (kept.Tenant != tenant)
+            {
+                continue;
+            }
+            int same = tokens.CommonPrefixLength(kept.Sequence.Tokens);
+            common = Math.Max(common, same);
+            if (same == kept.Sequence.Length && same < tokens.Length && same > (best?.Sequence.Length ?? 0))
+            {
+                best = kept;
+            }
+        }
+        if (best is not null)
+        {
+            best.LastUse = clock.GetTimestamp();
+        }
+        return best?.Sequence;
+    }
+
+    /// <summary>Keeps a sequence, which then belongs here; one with the same tokens is kept once.</summary>
+    public void Add(string tenant, SequenceCache sequence)
+    {
+        foreach (Kept kept in _kept)
+        {
+            if (kept.Tenant == tenant && kept.Sequence.Tokens.SequenceEqual(sequence.Tokens))
+            {
+                kept.LastUse = clock.GetTimestamp();
+                sequence.Dispose();
+                return;
+            }
+        }
+        _kept.Add(new Kept(tenant, sequence, clock.GetTimestamp()));
+    }
+
+    /// <summary>Gives up the least worthy sequences until all memory fits.</summary>
+    /// <param name="running">sequences that are at work</param> <param name="bytesMax">of all of them together, and those at work may exceed it alone</param>
+    public void Fit(IReadOnlyList<SequenceCache> running, long bytesMax)
+    {
+        long bytes = Bytes(running);
+        while (_kept.Count > 0 && bytes > bytesMax)
+        {
+            Kept least = _kept.MinBy(Worth)!;                                             // there is one
+            bytes -= least.Sequence.OwnBytes;
+            least.Sequence.Dispose();
+            _kept.Remove(least);
+        }
+    }
+
+    /// <summary>Bytes of the sequences that are kept and those given, blocks that several share counted once.</summary>
+    public long Bytes(IReadOnlyList<SequenceCache> running)
+    {
+        var counted = new HashSet<Storage>();
+        return running.Sum(sequence => sequence.CountBytes(counted)) + _kept.Sum(kept => kept.Sequence.CountBytes(counted));
+    }
+
+    /// <summary>Gives up all.</summary>
+    public void Clear()
+    {
+        foreach (Kept kept in _kept)
+        {
+            kept.Sequence.Dispose();
+        }
+        _kept.Clear();
+    }
+
+    // Tokens that would have to be computed again, per byte that would be free. So many short texts never displace a long one.
+    private double Worth(Kept kept)
+    {
+        int covered = 0;
+        foreach (Kept other in _kept)
+        {
+            if (other != kept && other.Tenant == kept.Tenant && other.Sequence.Length > covered && kept.Sequence.Tokens.StartsWith(other.Sequence.Tokens))
+            {
+                covered = other.Sequence.Length;
+            }
+        }
+        double age = clock.GetElapsedTime(kept.LastUse) / s_halfLife;
+        return (kept.Sequence.Length - covered) * Math.Pow(0.5, age) / kept.Sequence.OwnBytes;
+    }
+}

@@ -1,0 +1,72 @@
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using Fathom.Server;
+using Fathom.Serving;
+using Fathom.Tests.Serving;
+using Xunit;
+
+namespace Fathom.Tests.Server;
+
+/// <summary>A server in this process on a free port, the bundled model behind it.</summary>
+internal sealed class ServerBench : IAsyncDisposable
+{
+    private readonly ServingBench _serving;
+    private readonly ServerHost _host;
+
+    private ServerBench(ServingBench serving, ServerHost host)
+    {
+        (_serving, _host) = (serving, host);
+        Client = new HttpClient { BaseAddress = new Uri(host.Addresses.Single()), Timeout = TimeSpan.FromMinutes(2) };
+    }
+
+    public HttpClient Client { get; }
+
+    public ServingEngine Engine => _serving.Engine;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    /// <param name="change">of the server's options</param> <param name="serving">of the engine's</param> <param name="isLoaded">whether the model is there already</param>
+    public static async Task<ServerBench> StartAsync(Func<ServerOptions, ServerOptions>? change = null, Func<ServingOptions, ServingOptions>? serving = null, bool isLoaded = true)
+    {
+        var options = new ServerOptions { Listen = [new IPEndPoint(IPAddress.Loopback, 0)], Report = message => Assert.Fail(message) };
+        var host = new ServerHost(change?.Invoke(options) ?? options);
+        await host.StartAsync(Cancellation);
+        var bench = new ServingBench(serving);
+        if (isLoaded)
+        {
+            host.Serve(bench.Engine);
+        }
+        return new ServerBench(bench, host);
+    }
+
+    /// <summary>Posts a body and reads the answer as JSON.</summary>
+    public async Task<(HttpResponseMessage Response, JsonElement Json)> PostAsync(string path, string body)
+    {
+        HttpResponseMessage response = await Client.PostAsync(path, new StringContent(body, Encoding.UTF8, "application/json"), Cancellation);
+        return (response, JsonDocument.Parse(await response.Content.ReadAsStringAsync(Cancellation)).RootElement);
+    }
+
+    /// <summary>Posts a body and reads the whole stream of events.</summary>
+    public async Task<string> StreamAsync(string path, string body)
+    {
+        HttpResponseMessage response = await Client.PostAsync(path, new StringContent(body, Encoding.UTF8, "application/json"), Cancellation);
+        Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.MediaType);
+        return await response.Content.ReadAsStringAsync(Cancellation);
+    }
+
+    /// <summary>The JSON objects of a stream; it must end with [DONE].</summary>
+    public static JsonElement[] Chunks(string stream)
+    {
+        string[] data = [.. stream.Split("\n\n").Where(block => block.StartsWith("data: ", StringComparison.Ordinal)).Select(block => block[6..])];
+        Assert.Equal("[DONE]", data[^1]);
+        return [.. data[..^1].Select(json => JsonDocument.Parse(json).RootElement)];
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        _serving.Dispose();
+        await _host.DisposeAsync();
+    }
+}
