@@ -78,6 +78,18 @@ public class FastProductTests
                 Assert.True(BitConverter.SingleToInt32Bits(expected[i]) == BitConverter.SingleToInt32Bits(found[i]), $"rows={rows} columns={2 * pairs} seed={seed}: {i} is {found[i]:R}, expected {expected[i]:R}");
         }, iter: 60, threads: 1);
 
+    [Fact]
+    public void Two_panels_of_one_row_are_as_each_alone() =>
+        Gen.Select(Gen.Int[1, 200], s_seed).Sample((pairs, seed) =>
+        {
+            var random = new Random(seed);
+            Panel first = Panel.Random(random, 2 * pairs), second = Panel.Random(random, 2 * pairs);
+            Integers x = Integers.Of(Row(random, 2 * pairs, 1), 2 * pairs);
+            var acc = new float[(2 * Rows) + MatMul.Int8ScratchFloats(2 * pairs)];
+            MatMul.RunFp4Int8Pair(first.Packed, second.Packed, 2 * pairs, x.Codes, x.Scales, x.Corrections, acc);
+            Assert.Equal([.. first.Expected(x), .. second.Expected(x)], acc[..(2 * Rows)]);
+        }, iter: 60, threads: 1);
+
     /// <summary>Against the sum in double precision of the weights' values times what the codes stand for.</summary>
     [Fact]
     public void Products_are_those_of_the_rounded_activations() =>

@@ -70,38 +70,26 @@ public sealed partial class CpuDevice
     // A matrix of its own and a group of a stack are the same job: panel i of matrix g reads piece g of every row of x.
     private void Multiply(WeightMatrix w, in Tensor x, in Tensor y)
     {
-        int items = w.Count * w.Panels, chunk = _pool.Chunk(items, (long)x.Rows * w.Columns * PanelLayout.Rows);
-        if (TakesIntegers(w))
-        {
-            _pool.Run(items, chunk, new IntegerMatMulJob(w, Encode(x, w.Count), y, _scratch));
-            return;
-        }
-        _pool.Run(items, chunk, new MatMulJob(w, x, y, _scratch));
-    }
-
-    private static void StorePanel(ReadOnlySpan<float> acc, WeightMatrix w, int group, int panel, in Tensor y)
-    {
-        int column = panel * PanelLayout.Rows;
-        Kernels.MatMul.Store(acc, Math.Min(PanelLayout.Rows, w.Rows - column), y.Span<float>(), y.Columns, (group * w.Rows) + column);
+        int items = w.Count * w.Panels;
+        IntegerRows codes = TakesIntegers(w) ? Encode(x, w.Count) : default;
+        _pool.Run(items, _pool.Chunk(items, (long)x.Rows * w.Columns * PanelLayout.Rows), new MatMulJob(w, x, codes, y, _scratch));
     }
 
     private void RunRows<TJob>(in Tensor x, long work, in TJob job) where TJob : struct, IRangeJob =>
         _pool.Run(x.Rows, _pool.Chunk(x.Rows, work), job);
 
-    private readonly struct MatMulJob(WeightMatrix w, Tensor x, Tensor y, Scratch[] scratch) : IRangeJob
+    private readonly struct MatMulJob(WeightMatrix w, Tensor x, IntegerRows codes, Tensor y, Scratch[] scratch) : IRangeJob
     {
         public void Run(int first, int count, int worker)
         {
             int rows = x.Rows, size = Math.Max(rows, 2) * Tile.Width;
-            Span<float> floats = scratch[worker].Floats(size + Kernels.MatMul.ScratchFloats);
-            Span<float> acc = floats[..size], widened = floats.Slice(size, Kernels.MatMul.ScratchFloats);
-            ReadOnlySpan<float> input = x.Span<float>();
+            Span<float> acc = scratch[worker].Floats(size + RowFactors.ScratchFloats(w, codes));
             // Of one row, the first half of the items goes along with the second, so that both run through memory without a gap; in a stack,
             // where pieces of the row differ, neighbours go together.
             int pairs = rows == 1 && w.Count == 1 ? count / 2 : 0;
             for (int item = first; item < first + pairs; item++)
             {
-                Kernels.MatMul.RunPair(w.Format, w.Panel(0, item), w.Panel(0, item + pairs), input, acc, widened);
+                Factors(0).RunPair(w, w.Panel(0, item), w.Panel(0, item + pairs), acc);
                 Store(0, item, acc[..Tile.Width]);
                 Store(0, item + pairs, acc.Slice(Tile.Width, Tile.Width));
             }
@@ -110,20 +98,25 @@ public sealed partial class CpuDevice
                 (int group, int panel) = Math.DivRem(item, w.Panels);
                 if (rows == 1 && panel + 1 < w.Panels && item + 1 < first + count)
                 {
-                    ReadOnlySpan<float> piece = input.Slice(group * w.Columns, w.Columns);
-                    Kernels.MatMul.RunPair(w.Format, w.Panel(group, panel), w.Panel(group, panel + 1), piece, acc, widened);
+                    Factors(group).RunPair(w, w.Panel(group, panel), w.Panel(group, panel + 1), acc);
                     Store(group, panel, acc[..Tile.Width]);
                     Store(group, panel + 1, acc.Slice(Tile.Width, Tile.Width));
                     item++;
                     continue;
                 }
                 Span<float> sums = acc[..(rows * Tile.Width)];
-                Kernels.MatMul.RunPanel(w.Format, w.Panel(group, panel), w.Columns, input[(group * w.Columns)..], x.Columns, sums, widened);
+                Factors(group).RunPanel(w, w.Panel(group, panel), sums, acc[size..]);
                 Store(group, panel, sums);
             }
         }
 
-        private void Store(int group, int panel, ReadOnlySpan<float> acc) => StorePanel(acc, w, group, panel, y);
+        private RowFactors Factors(int group) => new(x.Span<float>()[(group * w.Columns)..], x.Columns, codes, group * x.Rows);
+
+        private void Store(int group, int panel, ReadOnlySpan<float> acc)
+        {
+            int column = panel * PanelLayout.Rows;
+            Kernels.MatMul.Store(acc, Math.Min(PanelLayout.Rows, w.Rows - column), y.Span<float>(), y.Columns, (group * w.Rows) + column);
+        }
     }
 
     private readonly struct NormJob(Tensor x, Tensor weight, float epsilon, Tensor y) : IRangeJob

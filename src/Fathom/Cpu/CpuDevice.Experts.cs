@@ -94,21 +94,8 @@ public sealed partial class CpuDevice
         }
     }
 
-    // One panel for the rows of a group, as integers where there are such and the weights are FP4.
-    private static void RunPanel(
-        WeightMatrix w, in ExpertGroup group, int panel, in Tensor x, in IntegerRows codes, Span<float> acc, Span<float> scratch)
-    {
-        if (codes.Fit(w))
-        {
-            codes.Multiply(group.FirstPair, w.Panel(group.Matrix, panel), w.Columns, acc, scratch);
-            return;
-        }
-        ReadOnlySpan<float> rows = x.Slice(group.FirstPair, group.Rows).Span<float>()[..(((group.Rows - 1) * x.Columns) + w.Columns)];
-        Kernels.MatMul.RunPanel(w.Format, w.Panel(group.Matrix, panel), w.Columns, rows, x.Columns, acc, scratch);
-    }
-
-    private static int ScratchFloats(WeightMatrix w, in IntegerRows codes) =>
-        codes.Fit(w) ? Kernels.MatMul.Int8ScratchFloats(w.Columns) : Kernels.MatMul.ScratchFloats;
+    private static RowFactors Factors(in Tensor x, in IntegerRows codes, in ExpertGroup group, int columns) => new(
+        x.Slice(group.FirstPair, group.Rows).Span<float>()[..(((group.Rows - 1) * x.Columns) + columns)], x.Columns, codes, group.FirstPair);
 
     // One panel of one expert: 32 hidden units of all its rows.
     private readonly struct GateUpJob(
@@ -120,18 +107,18 @@ public sealed partial class CpuDevice
             {
                 ExpertGroup group = groups.Find(item, down: false, out int panel);
                 WeightMatrix gate = group.Expert.Gate, up = group.Expert.Up, down = group.Expert.Down;
-                int size = group.Rows * Tile.Width, rest = Math.Max(ScratchFloats(gate, codes), ScratchFloats(up, codes));
-                Span<float> floats = scratch[worker].Floats((2 * size) + rest);
-                Span<float> gates = floats[..size], ups = floats.Slice(size, size), widened = floats.Slice(2 * size, rest);
-                if (group.Rows == 1 && gate.Format == up.Format && !codes.Fit(gate))
+                int size = group.Rows * Tile.Width;
+                int rest = Math.Max(RowFactors.ScratchFloats(gate, codes), RowFactors.ScratchFloats(up, codes));
+                Span<float> acc = scratch[worker].Floats((2 * size) + rest), gates = acc[..size], ups = acc.Slice(size, size);
+                RowFactors x = Factors(inputs, codes, group, gate.Columns);
+                if (group.Rows == 1 && gate.Format == up.Format)
                 {
-                    ReadOnlySpan<float> x = inputs.Row(group.FirstPair).Span<float>();
-                    Kernels.MatMul.RunPair(gate.Format, gate.Panel(group.Matrix, panel), up.Panel(group.Matrix, panel), x, floats[..(2 * size)], widened);
+                    x.RunPair(gate, gate.Panel(group.Matrix, panel), up.Panel(group.Matrix, panel), acc);
                 }
                 else
                 {
-                    RunPanel(gate, group, panel, inputs, codes, gates, widened);
-                    RunPanel(up, group, panel, inputs, codes, ups, widened);
+                    x.RunPanel(gate, gate.Panel(group.Matrix, panel), gates, acc[(2 * size)..]);
+                    x.RunPanel(up, up.Panel(group.Matrix, panel), ups, acc[(2 * size)..]);
                 }
                 int column = panel * Tile.Width, valid = Math.Min(Tile.Width, gate.Rows - column);
                 for (int r = 0; r < group.Rows; r++)
@@ -156,20 +143,19 @@ public sealed partial class CpuDevice
             {
                 ExpertGroup group = groups.Find(item, down: true, out int panel);
                 WeightMatrix down = group.Expert.Down;
-                int size = Math.Max(group.Rows, 2) * Tile.Width, rest = ScratchFloats(down, hiddenCodes);
-                Span<float> floats = scratch[worker].Floats(size + rest), acc = floats[..(group.Rows * Tile.Width)], widened = floats.Slice(size, rest);
-                if (group.Rows == 1 && panel + 1 < down.Panels && item + 1 < first + count && !hiddenCodes.Fit(down))
+                int size = Math.Max(group.Rows, 2) * Tile.Width;
+                Span<float> acc = scratch[worker].Floats(size + RowFactors.ScratchFloats(down, hiddenCodes)), sums = acc[..(group.Rows * Tile.Width)];
+                RowFactors x = Factors(products, hiddenCodes, group, down.Columns);
+                if (group.Rows == 1 && panel + 1 < down.Panels && item + 1 < first + count)
                 {
-                    ReadOnlySpan<float> x = products.Row(group.FirstPair).Span<float>()[..down.Columns];
-                    Kernels.MatMul.RunPair(
-                        down.Format, down.Panel(group.Matrix, panel), down.Panel(group.Matrix, panel + 1), x, floats[..size], widened);
-                    Store(group, panel, acc);
-                    Store(group, panel + 1, floats.Slice(Tile.Width, Tile.Width));
+                    x.RunPair(down, down.Panel(group.Matrix, panel), down.Panel(group.Matrix, panel + 1), acc);
+                    Store(group, panel, sums);
+                    Store(group, panel + 1, acc.Slice(Tile.Width, Tile.Width));
                     item++;
                     continue;
                 }
-                RunPanel(down, group, panel, products, hiddenCodes, acc, widened);
-                Store(group, panel, acc);
+                x.RunPanel(down, down.Panel(group.Matrix, panel), sums, acc[size..]);
+                Store(group, panel, sums);
             }
         }
 

@@ -1,4 +1,3 @@
-using Fathom.Cpu.Kernels;
 using Fathom.Devices;
 using Fathom.Tensors;
 
@@ -32,21 +31,6 @@ public sealed partial class CpuDevice
                 {
                     rows.Encode(g * x.Rows, t, width, 0, row.Slice(g * width, width));
                 }
-            }
-        }
-    }
-
-    private readonly struct IntegerMatMulJob(WeightMatrix w, IntegerRows x, Tensor y, Scratch[] scratch) : IRangeJob
-    {
-        public void Run(int first, int count, int worker)
-        {
-            int size = y.Rows * Tile.Width, rest = Kernels.MatMul.Int8ScratchFloats(w.Columns);
-            Span<float> floats = scratch[worker].Floats(size + rest);
-            for (int item = first; item < first + count; item++)
-            {
-                (int group, int panel) = Math.DivRem(item, w.Panels);
-                x.Multiply(group * y.Rows, w.Panel(group, panel), w.Columns, floats[..size], floats.Slice(size, rest));
-                StorePanel(floats[..size], w, group, panel, y);
             }
         }
     }

@@ -50,5 +50,16 @@ internal readonly struct IntegerRows
             _corrections.Span<int>().Slice(at, count), acc, scratch);
     }
 
+    /// <summary>Two panels times row <paramref name="row"/>.</summary>
+    /// <param name="row">which</param> <param name="first">a packed panel</param> <param name="second">another</param> <param name="width">K</param>
+    /// <param name="acc">(2, 32) and behind it <see cref="MatMul.Int8ScratchFloats"/> of scratch; overwritten</param>
+    public void MultiplyPair(int row, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, int width, Span<float> acc)
+    {
+        int at = row * _scales.Columns, count = Blocks(width);
+        MatMul.RunFp4Int8Pair(
+            first, second, width, _codes.Span<sbyte>().Slice(at * Int8Dot.Block, count * Int8Dot.Block), _scales.Span<float>().Slice(at, count),
+            _corrections.Span<int>().Slice(at, count), acc);
+    }
+
     private static int Blocks(int columns) => (columns + Int8Dot.Block - 1) / Int8Dot.Block;
 }

@@ -56,7 +56,8 @@ internal static partial class MatMul
         ref int c = ref MemoryMarshal.GetReference(corrections);
         if (rows == 1)
         {
-            OneFp4Int8(ref line, columns, ref q, ref s, ref c, ref p);
+            // A panel alone goes with itself.
+            StreamsFp4Int8(ref line, ref line, columns, ref q, ref s, ref c, ref p, ref p);
             return;
         }
         for (int t = 0; t < rows; t += FewRows)
@@ -67,6 +68,28 @@ internal static partial class MatMul
             Span<float> target = acc[(t * PanelLayout.Rows)..Math.Min(acc.Length, (t + FewRows) * PanelLayout.Rows)];
             MemoryMarshal.CreateReadOnlySpan(ref Unsafe.As<FourRows, float>(ref sums), target.Length).CopyTo(target);
         }
+    }
+
+    /// <summary>Two panels of one row, which are read side by side.</summary>
+    /// <param name="first">a packed FP4 panel</param> <param name="second">another with as many columns</param>
+    /// <param name="columns">K</param>
+    /// <param name="codes">q, (blocks · 32)</param> <param name="scales">s, (blocks)</param> <param name="corrections">(blocks)</param>
+    /// <param name="acc">(2, 32) and behind it <see cref="Int8ScratchFloats"/> of scratch; overwritten</param>
+    public static void RunFp4Int8Pair(
+        ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, int columns, ReadOnlySpan<sbyte> codes, ReadOnlySpan<float> scales,
+        ReadOnlySpan<int> corrections, Span<float> acc)
+    {
+        Span<float> low = acc[..PanelLayout.Rows], high = acc.Slice(PanelLayout.Rows, PanelLayout.Rows), scratch = acc[(2 * PanelLayout.Rows)..];
+        if (Avx512Vbmi.IsSupported)
+        {
+            StreamsFp4Int8(
+                ref MemoryMarshal.GetReference(first), ref MemoryMarshal.GetReference(second), columns, ref MemoryMarshal.GetReference(codes),
+                ref MemoryMarshal.GetReference(scales), ref MemoryMarshal.GetReference(corrections), ref MemoryMarshal.GetReference(low),
+                ref MemoryMarshal.GetReference(high));
+            return;
+        }
+        RunFp4Int8(first, columns, codes, scales, corrections, low, scratch);
+        RunFp4Int8(second, columns, codes, scales, corrections, high, scratch);
     }
 
     private static int Blocks(int columns) => (columns + PanelLayout.Fp4Block - 1) / PanelLayout.Fp4Block;
@@ -117,35 +140,46 @@ internal static partial class MatMul
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<byte> High(Vector512<byte> pairs) => (pairs.AsUInt16() >>> 4).AsByte();
 
+    // Two panels and one row, so that both run through memory side by side.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void OneFp4Int8(ref byte line, int columns, ref sbyte q, ref float s, ref int c, ref float p)
+    private static void StreamsFp4Int8(
+        ref byte a, ref byte b, int columns, ref sbyte q, ref float s, ref int c, ref float sumsA, ref float sumsB)
     {
         Vector512<byte> values = Fp4Doubled;
-        Vector512<float> p0 = default, p1 = default;
+        Vector512<float> a0 = default, a1 = default, b0 = default, b1 = default;
         for (nint block = 0; columns > 0; columns -= PanelLayout.Group)
         {
             int count = Math.Min(PanelLayout.Group, columns), codes = PanelLayout.CodeBytes(WeightFormat.Fp4, count);
-            ref byte scales = ref Unsafe.Add(ref line, codes);
+            ref byte scaleA = ref Unsafe.Add(ref a, codes), scaleB = ref Unsafe.Add(ref b, codes);
             for (nint k = 0; k < count; k += PanelLayout.Fp4Block, block++)
             {
-                Vector512<short> a0 = Start(ref c, block), a1 = a0;
+                Vector512<short> p0 = Start(ref c, block), p1 = p0, r0 = p0, r1 = p0;
                 nint place = block * PanelLayout.Fp4Block;
                 for (nint end = place + Math.Min(PanelLayout.Fp4Block, count - k); place < end; place += PanelLayout.Fp4LineColumns)
                 {
-                    Prefetch(ref line);
-                    Vector512<byte> pairs = Vector512.LoadUnsafe(ref line);
+                    Prefetch(ref a);
+                    Prefetch(ref b);
+                    Vector512<byte> pairsA = Vector512.LoadUnsafe(ref a), pairsB = Vector512.LoadUnsafe(ref b);
                     Vector512<sbyte> v = FourCodes(ref q, place);
-                    a0 += Avx512BW.MultiplyAddAdjacent(Doubled(values, pairs), v);
-                    a1 += Avx512BW.MultiplyAddAdjacent(Doubled(values, High(pairs)), v);
-                    line = ref Unsafe.Add(ref line, PanelLayout.Line);
+                    p0 += Avx512BW.MultiplyAddAdjacent(Doubled(values, pairsA), v);
+                    p1 += Avx512BW.MultiplyAddAdjacent(Doubled(values, High(pairsA)), v);
+                    r0 += Avx512BW.MultiplyAddAdjacent(Doubled(values, pairsB), v);
+                    r1 += Avx512BW.MultiplyAddAdjacent(Doubled(values, High(pairsB)), v);
+                    a = ref Unsafe.Add(ref a, PanelLayout.Line);
+                    b = ref Unsafe.Add(ref b, PanelLayout.Line);
                 }
                 Vector512<float> scale = Vector512.Create(Unsafe.Add(ref s, block));
-                (p0, p1) = (Fold(a0, Scale(ref scales, (int)k), scale, p0), Fold(a1, Scale(ref scales, (int)k + 16), scale, p1));
+                (a0, a1) = (Fold(p0, Scale(ref scaleA, (int)k), scale, a0), Fold(p1, Scale(ref scaleA, (int)k + 16), scale, a1));
+                (b0, b1) = (Fold(r0, Scale(ref scaleB, (int)k), scale, b0), Fold(r1, Scale(ref scaleB, (int)k + 16), scale, b1));
             }
-            line = ref Unsafe.Add(ref line, PanelLayout.GroupBytes(WeightFormat.Fp4, count) - codes);
+            int rest = PanelLayout.GroupBytes(WeightFormat.Fp4, count) - codes;
+            a = ref Unsafe.Add(ref a, rest);
+            b = ref Unsafe.Add(ref b, rest);
         }
-        p0.StoreUnsafe(ref p);
-        p1.StoreUnsafe(ref p, 16);
+        a0.StoreUnsafe(ref sumsA);
+        a1.StoreUnsafe(ref sumsA, 16);
+        b0.StoreUnsafe(ref sumsB);
+        b1.StoreUnsafe(ref sumsB, 16);
     }
 
     // One panel and four rows. Places of rows that are not there are those of the last.
