@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using Fathom.Cache;
-using Fathom.Engine;
+using Fathom.Devices;
 using Fathom.Prompts;
 using Fathom.Server;
 using Fathom.Serving;
@@ -45,7 +45,8 @@ internal static class ServeCommand
             Console.Error.WriteLine($"Listening on {string.Join(", ", host.Addresses)}, loading the model.");
         using ModelSession session = await Task.Run(
             () => ModelSession.Open(
-                parsed.GetValue(options.Model) ?? Arguments.BundledModel, parsed.GetValue(options.Threads), parsed.GetValue(options.AllowUnused)),
+                parsed.GetValue(options.Model) ?? Arguments.BundledModel, parsed.GetValue(options.Threads), parsed.GetValue(options.Numeric),
+                parsed.GetValue(options.AllowUnused)),
             cancellation).ConfigureAwait(false);
         using (var engine = new ServingEngine(session.Model, session.Device, session.Tokenizer, options.Serving(parsed, session)))
         {
@@ -148,6 +149,8 @@ internal static class ServeCommand
 
         public Option<int> Threads { get; } = Arguments.Threads();
 
+        public Option<NumericMode> Numeric { get; } = Arguments.Numeric();
+
         public Option<bool> Quiet { get; } = Arguments.Quiet();
 
         public Option<bool> AllowUnused { get; } = new("--allow-unused") { Description = "Accept a checkpoint with tensors that the model does not use." };
@@ -161,7 +164,7 @@ internal static class ServeCommand
 
         public void AddTo(Command command)
         {
-            foreach (Option option in new Option[] { _listen, _port, ApiKeys, Model, Threads, _context, _memory, _encoder, _noCache, _script, AllowUnused, Quiet })
+            foreach (Option option in new Option[] { _listen, _port, ApiKeys, Model, Threads, Numeric, _context, _memory, _encoder, _noCache, _script, AllowUnused, Quiet })
                 command.Add(option);
             _caches.AddTo(command);
         }
