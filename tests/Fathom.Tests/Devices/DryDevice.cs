@@ -10,6 +10,8 @@ namespace Fathom.Tests.Devices;
 /// </summary>
 internal sealed class DryDevice : Device
 {
+    public override NumericMode NumericMode => NumericMode.Exact;
+
     public override Storage Allocate(long bytes, MemoryPurpose purpose) => new NoMemory(bytes, purpose);
 
     public override WeightMatrix Pack(ReadOnlySpan<RawMatrix> stack)
