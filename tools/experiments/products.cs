@@ -168,7 +168,7 @@ internal sealed unsafe partial class Bench : IDisposable
     private WeightMatrix Random(WeightFormat format, int count, int rows, int columns)
     {
         // Bytes 0x70 … 0x77 are finite values in every format, and scales of 2^-15 to 2^-8. With much smaller ones experts would multiply subnormal singles,
-        // for which some processors take a hundred times as long.
+        // for which some processors take many times as long.
         long bytes = WeightMatrix.BytesOfStack(format, count, rows, columns);
         Storage storage = _device.Allocate(bytes, MemoryPurpose.Weights);
         _owned.Add(storage);
