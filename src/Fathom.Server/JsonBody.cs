@@ -23,8 +23,9 @@ internal static class JsonBody
             {
                 return document;
             }
+            string found = JsonFields.NameOf(document.RootElement.ValueKind);
             document.Dispose();
-            throw new RequestErrorException(ErrorReason.Invalid, $"The body: expected a JSON object, found {JsonFields.NameOf(document.RootElement.ValueKind)}.");
+            throw new RequestErrorException(ErrorReason.Invalid, $"The body: expected a JSON object, found {found}.");
         }
         catch (JsonException e)
         {

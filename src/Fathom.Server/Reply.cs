@@ -52,7 +52,10 @@ internal static class Reply
             if (patience <= TimeSpan.Zero || !await events.WaitAsync(patience, exchange.Cancellation).ConfigureAwait(false))
             {
                 written = Stopwatch.GetTimestamp();
-                response.ContentType = response.HasStarted ? response.ContentType : "application/json; charset=utf-8";
+                if (!response.HasStarted)
+                {
+                    response.ContentType = "application/json; charset=utf-8";
+                }
                 await response.Body.WriteAsync(s_lineEnd, exchange.Cancellation).ConfigureAwait(false);
                 await response.Body.FlushAsync(exchange.Cancellation).ConfigureAwait(false);
             }

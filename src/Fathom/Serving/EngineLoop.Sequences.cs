@@ -3,6 +3,7 @@ using Fathom.Cache;
 using Fathom.Engine;
 using Fathom.Model;
 using Fathom.Prompts;
+using Fathom.Tensors;
 
 namespace Fathom.Serving;
 
@@ -42,7 +43,11 @@ internal sealed partial class EngineLoop
         }
     }
 
-    private bool Fits(ServedSequence next) => AtWork().Sum(cache => cache.ByteCount) + _running.Sum(Growth) + Need(next.TokensMax) <= _options.MemoryBytes;
+    private bool Fits(ServedSequence next)
+    {
+        var counted = new HashSet<Storage>();
+        return AtWork().Sum(cache => cache.CountBytes(counted)) + _running.Sum(Growth) + Need(next.TokensMax) <= _options.MemoryBytes;
+    }
 
     /// <summary>Bytes of a sequence of so many tokens, and of what is needed to draw its tokens.</summary>
     public long Need(int tokens) => _model.Transformer.Layout.StateBytes + DrawBytes + (Blocks(tokens) * _model.Transformer.Layout.BlockBytes);
@@ -74,9 +79,9 @@ internal sealed partial class EngineLoop
         {
             Fail(sequence, FaultKind.TooLarge, MemoryIsFull(e));
         }
-        catch (Exception e) when (e is RequestException or IOException or UnauthorizedAccessException)
+        catch (Exception e)
         {
-            Fail(sequence, FaultKind.Internal, e.Message);
+            Fail(sequence, FaultKind.Internal, e.Message);                                // its own fault or a defect: the others go on
         }
     }
 
@@ -87,7 +92,7 @@ internal sealed partial class EngineLoop
         var sampler = new Sampler(sequence.Request.Sampling, _model.Config.VocabularySize);
         sampler.Force(sequence.Script);
         SequenceCache? past = _kept.Find(sequence.Request.Tenant, tokens, out int common);
-        SequenceCache cache = Restored(sequence, past?.Length ?? 0, logits) ?? past?.Fork() ?? _model.Transformer.NewSequence();
+        SequenceCache cache = Restored(sequence, past?.Length ?? 0, logits, out int storedTokens) ?? past?.Fork() ?? _model.Transformer.NewSequence();
         sequence.Work = new SequenceWork
         {
             Cache = cache,
@@ -98,6 +103,7 @@ internal sealed partial class EngineLoop
             AnswerRule = sequence.Script.Length > 0 ? null : AnswerRule(sequence.Request),
             Logits = logits,
             CachedTokens = cache.Length,
+            StoredTokens = storedTokens,
             Checkpoints = Checkpoints(sequence.Prompt, cache.Length, common),
         };
         _running.Add(sequence);
@@ -133,9 +139,15 @@ internal sealed partial class EngineLoop
         return [.. places.Where(place => place > cached)];
     }
 
-    private SequenceCache? Restored(ServedSequence sequence, int inMemory, float[] logits)
+    private SequenceCache? Restored(ServedSequence sequence, int inMemory, float[] logits, out int storedTokens)
     {
-        if (Store(sequence) is not { } store || store.Find(sequence.Prompt.Tokens) < inMemory + StoreGainMin)
+        storedTokens = 0;
+        if (sequence.Prompt.Tokens.Length < inMemory + StoreGainMin || Store(sequence) is not { } store)
+        {
+            return null;
+        }
+        storedTokens = store.Find(sequence.Prompt.Tokens);
+        if (storedTokens < inMemory + StoreGainMin)
         {
             return null;
         }
@@ -174,7 +186,7 @@ internal sealed partial class EngineLoop
     }
 
     /// <summary>After a step: what was read is kept where it should be, and sequences whose logits are there draw.</summary>
-    private void Advance(TimeSpan time)
+    private void Advance()
     {
         for (int i = 0; i < _stepping.Count; i++)
         {
@@ -188,7 +200,6 @@ internal sealed partial class EngineLoop
                 Draw(sequence);
                 continue;
             }
-            work.ReadSeconds += time.TotalSeconds * count / _batch.Rows;
             _share.Charge(sequence.Request.Holder, count, written: 0);
             Read(sequence, work);
         }
@@ -228,11 +239,14 @@ internal sealed partial class EngineLoop
         Save(sequence, work);
     }
 
+    // What it would take to compute again decides, not what it took: tokens that were written one by one are read much faster.
     private void Save(ServedSequence sequence, SequenceWork work)
     {
-        if (Stopwatch.GetElapsedTime(work.Begin) >= _options.StoreWorthwhile && work.Cache.Length > work.CachedTokens)
+        int unstored = work.Cache.Length - work.StoredTokens;
+        if (unstored > 0 && unstored * _pace.SecondsPerRead >= _options.StoreWorthwhile.TotalSeconds && Store(sequence) is { } store)
         {
-            Store(sequence)?.Save(work.Cache, work.Logits);
+            store.Save(work.Cache, work.Logits);
+            work.StoredTokens = work.Cache.Length;
         }
     }
 

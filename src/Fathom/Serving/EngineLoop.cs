@@ -87,7 +87,7 @@ internal sealed partial class EngineLoop : IDisposable
             Admit();
             if (_running.Count > 0)
             {
-                Step();
+                TryStep();
             }
         }
         TakeArrivals();
@@ -128,6 +128,19 @@ internal sealed partial class EngineLoop : IDisposable
         }
     }
 
+    private void TryStep()
+    {
+        try
+        {
+            Step();
+        }
+        catch (Exception e)
+        {
+            // Of a mapped model's file, of scratch memory, or a defect: what was half computed is given up, and the next requests begin anew.
+            FailAll(e);
+        }
+    }
+
     private void Step()
     {
         Fill();
@@ -137,27 +150,16 @@ internal sealed partial class EngineLoop : IDisposable
         }
         long begin = Stopwatch.GetTimestamp();
         int written = _batch.Slices.Count - _reading;
-        Tensor logits = default;
-        try
+        Tensor logits = _model.Transformer.Forward(_batch);
+        for (int i = 0, row = 0; i < _stepping.Count; i++)
         {
-            logits = _model.Transformer.Forward(_batch);
-            for (int i = 0, row = 0; i < _stepping.Count; i++)
+            if (_batch.Slices[i].LogitCount > 0)
             {
-                if (_batch.Slices[i].LogitCount > 0)
-                {
-                    _device.Download(logits.Row(row++), MemoryMarshal.AsBytes(_stepping[i].Work!.Logits.AsSpan()));     // a stepping sequence has work
-                }
+                _device.Download(logits.Row(row++), MemoryMarshal.AsBytes(_stepping[i].Work!.Logits.AsSpan()));         // a stepping sequence has work
             }
         }
-        catch (Exception e) when (e is OutOfMemoryException or IOException or InvalidDataException)
-        {
-            // Of a mapped model's file, or of scratch; nobody's tokens were remembered.
-            FailAll(e);
-            return;
-        }
-        TimeSpan time = Stopwatch.GetElapsedTime(begin);
-        _pace.Took(time, written, _batch.Rows - written);
-        Advance(time);
+        _pace.Took(Stopwatch.GetElapsedTime(begin), written, _batch.Rows - written);
+        Advance();
     }
 
     /// <summary>The step's rows: writers first, readers behind.</summary>

@@ -8,7 +8,6 @@ namespace Fathom.Serving;
 /// <summary>One request on its way: waiting, then a sequence that reads its prompt and writes its reply. Made by a caller's thread, then the engine's alone, but for <see cref="Cancel"/>.</summary>
 internal sealed class ServedSequence
 {
-    private readonly long _arrived = Stopwatch.GetTimestamp();
     private volatile bool _isCancelled;
 
     /// <param name="request">what is asked</param> <param name="prompt">its tokens</param> <param name="maxTokens">to write at most</param>
@@ -40,9 +39,6 @@ internal sealed class ServedSequence
 
     /// <summary>Tokens that the sequence may hold in the end: the last one written is not read any more.</summary>
     public int TokensMax => Prompt.Tokens.Length + Math.Max(MaxTokens - 1, 0);
-
-    /// <summary>Time since the request came.</summary>
-    public TimeSpan Age => Stopwatch.GetElapsedTime(_arrived);
 
     /// <summary>The caller has left. May be called from any thread.</summary>
     public void Cancel() => _isCancelled = true;
@@ -85,8 +81,8 @@ internal sealed class SequenceWork : IDisposable
     /// <summary>When work began.</summary>
     public long Begin { get; } = Stopwatch.GetTimestamp();
 
-    /// <summary>Seconds of computing that the prompt has cost.</summary>
-    public double ReadSeconds { get; set; }
+    /// <summary>Tokens of it that are on the disk.</summary>
+    public int StoredTokens { get; set; }
 
     /// <summary>Up to where the prompt is to be read in one go.</summary>
     public int NextStop(int promptTokens)

@@ -32,7 +32,7 @@ public sealed record ServingOptions
     /// <summary>How prompts are written.</summary>
     public EncoderRevision Revision { get; init; } = EncoderRevision.April;
 
-    /// <summary>Seconds of work on a request below which nothing of it is written to the disk.</summary>
+    /// <summary>What it must take to compute a text again for it to be written to the disk.</summary>
     public TimeSpan StoreWorthwhile { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>Replies that are written instead of what the model would choose, one a request, in the order of arrival; the forward pass runs as ever. For tests of clients.</summary>

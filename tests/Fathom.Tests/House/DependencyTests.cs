@@ -69,8 +69,11 @@ public partial class DependencyTests
         AssertFree("src/Fathom/Cpu/Kernels", "a tensor, config, weights or cache type", ModelTypes());
 
     [Fact]
-    public void The_engine_has_one_thread_and_no_wire_format() =>
-        AssertFree("src/Fathom/Engine", "Task.Run, a device's type, JSON or HTTP", ForeignToEngine());
+    public void The_engine_has_one_thread_and_no_wire_format()
+    {
+        foreach (string folder in new[] { "src/Fathom/Engine", "src/Fathom/Serving" })
+            AssertFree(folder, "Task.Run, a device's type, JSON or HTTP", ForeignToEngine());
+    }
 
     [Fact]
     public void Prompts_touch_no_file() => AssertFree("src/Fathom/Prompts", "a file", FileAccess());

@@ -85,7 +85,7 @@ public class ChatEndpointTests
             usage.GetProperty("prompt_tokens").GetInt32() + usage.GetProperty("completion_tokens").GetInt32(), second.GetProperty("usage").GetProperty("prompt_cache_hit_tokens").GetInt32());
         (response, _) = await bench.PostAsync(
             "/v1/chat/completions",
-            $$"""{"messages": [{{Question}}, {"role": "assistant", "tool_calls": {{calls.Replace(id, "call_unknown", StringComparison.Ordinal).Replace("a \\\"b", "c", StringComparison.Ordinal)}}}, {"role": "tool", "tool_call_id": "call_unknown", "content": "nothing"}], {{Tools}}, "max_tokens": 1}""");
+            $$"""{"messages": [{{Question}}, {"role": "assistant", "tool_calls": {{calls.Replace(id, "call_unknown", StringComparison.Ordinal).Replace(".txt", ".md", StringComparison.Ordinal)}}}, {"role": "tool", "tool_call_id": "call_unknown", "content": "nothing"}], {{Tools}}, "max_tokens": 1}""");
         Assert.Equal("1", response.Headers.GetValues("x-fathom-turns-without-reasoning").Single());
     }
 

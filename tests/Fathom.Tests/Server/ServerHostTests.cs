@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using Fathom.Server;
+using Fathom.Tests.Serving;
 using Xunit;
 
 namespace Fathom.Tests.Server;
@@ -98,7 +99,7 @@ public class ServerHostTests
     [Fact]
     public async Task A_full_queue_says_when_to_come_back()
     {
-        await using ServerBench bench = await ServerBench.StartAsync(serving: options => options with { MaxRunning = 1, MaxWaiting = 0 });
+        await using ServerBench bench = await ServerBench.StartAsync(serving: options => options with { MaxRunning = 1, MaxWaiting = 0, Script = [ServingBench.Prose(4000, 1)] });
         using var first = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions")
         {
             Content = new StringContent("""{"messages": [{"role": "user", "content": "Go."}], "max_tokens": 6000, "stream": true}""", Encoding.UTF8, "application/json"),
@@ -121,8 +122,8 @@ public class ServerHostTests
     public async Task A_long_silence_is_filled_with_signs_of_life()
     {
         await using ServerBench bench = await ServerBench.StartAsync(
-            options => options with { KeepAlive = TimeSpan.FromMilliseconds(20) }, options => options with { StepTime = TimeSpan.FromMilliseconds(5) });
-        string prompt = string.Concat(Enumerable.Repeat("and so they went down to the sea ", 600));
+            options => options with { KeepAlive = TimeSpan.FromMilliseconds(1) }, options => options with { StepTime = TimeSpan.FromMilliseconds(5) });
+        string prompt = string.Concat(Enumerable.Repeat("and so they went down to the sea ", 60));
         string body = $$"""{"messages": [{"role": "user", "content": "{{prompt}}"}], "max_tokens": 1}""";
         string text = await (await bench.Client.PostAsync("/v1/chat/completions", new StringContent(body, Encoding.UTF8, "application/json"), Cancellation)).Content.ReadAsStringAsync(Cancellation);
         Assert.Equal('{', text.TrimStart('\n')[0]);
