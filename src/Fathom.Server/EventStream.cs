@@ -70,6 +70,7 @@ internal sealed class EventStream(HttpResponse response)
             if (patience <= TimeSpan.Zero || !await events.WaitAsync(patience, cancellation).ConfigureAwait(false))
             {
                 live();
+                written = Stopwatch.GetTimestamp();                                       // it goes out when the events that wait are told
             }
             else if (events.TryTake(out GenerationEvent? next))
             {

@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.Text;
 using System.Text.RegularExpressions;
 using Fathom.Prompts;
 
@@ -10,24 +8,19 @@ internal static partial class FunctionTool
 {
     /// <summary>A tool of its parts; keys of the parameters keep their order.</summary>
     /// <param name="name">checked</param> <param name="description">null or empty for none</param> <param name="parameters">JSON text of a schema; null for none</param>
-    public static Tool Of(string name, string? description, string? parameters)
+    public static Tool Of(string name, string? description, string? parameters) => new(JsonText.Of(json =>
     {
-        var text = new ArrayBufferWriter<byte>();
-        JsonReply.Write(text, json =>
+        json.WriteString("name", name);
+        if (!string.IsNullOrEmpty(description))
         {
-            json.WriteString("name", name);
-            if (!string.IsNullOrEmpty(description))
-            {
-                json.WriteString("description", description);
-            }
-            if (parameters is not null)
-            {
-                json.WritePropertyName("parameters");
-                json.WriteRawValue(parameters);
-            }
-        });
-        return new Tool(Encoding.UTF8.GetString(text.WrittenSpan));
-    }
+            json.WriteString("description", description);
+        }
+        if (parameters is not null)
+        {
+            json.WritePropertyName("parameters");
+            json.WriteRawValue(parameters);
+        }
+    }));
 
     /// <summary>The name in a field.</summary>
     /// <exception cref="RequestErrorException">it is missing, or a name that no function may have</exception>

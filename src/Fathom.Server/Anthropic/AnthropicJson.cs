@@ -25,6 +25,9 @@ internal static class AnthropicJson
         json.WriteNumber("cache_creation_input_tokens", marksCache ? missed : 0);
         json.WriteNumber("cache_read_input_tokens", usage.Cached);
         json.WriteNumber("output_tokens", usage.Completion);
+        json.WriteStartObject("output_tokens_details");
+        json.WriteNumber("thinking_tokens", usage.Reasoning);
+        json.WriteEndObject();
         json.WriteEndObject();
     }
 

@@ -35,7 +35,7 @@ internal static class MessagesWire
         {
             throw fields.Missing("max_tokens", "the number of tokens to generate at most");
         }
-        (ThinkingMode thinking, int? budget, bool hides) = Thinking(fields);
+        (ThinkingMode thinking, int? budget, bool hides) = Thinking(fields, ignored);
         ReasoningEffort effort = Output(fields, revision, thinking, ignored);
         MessagesTools tools = MessagesTools.Read(fields, ignored);
         var content = new MessagesContent(ignored);
@@ -62,7 +62,7 @@ internal static class MessagesWire
     }
 
     // Without the field the model does not think, as in Anthropic's API.
-    private static (ThinkingMode Mode, int? Budget, bool Hides) Thinking(JsonFields fields)
+    private static (ThinkingMode Mode, int? Budget, bool Hides) Thinking(JsonFields fields, SortedSet<string> ignored)
     {
         if (fields.Object("thinking") is not { } thinking)
         {
@@ -75,9 +75,13 @@ internal static class MessagesWire
         {
             throw thinking.Unknown("display", "summarized or omitted", display);
         }
+        if (type == "between_tools")
+        {
+            ignored.Add(thinking.PathOf("type"));                                         // the model thinks in every turn or in none
+        }
         return type switch
         {
-            "enabled" or "adaptive" => (ThinkingMode.Thinking, budget, display == "omitted"),
+            "enabled" or "adaptive" or "between_tools" => (ThinkingMode.Thinking, budget, display == "omitted"),
             "disabled" => (ThinkingMode.Chat, null, false),
             _ => throw thinking.Unknown("type", "enabled, adaptive or disabled", type),
         };

@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Fathom.Serving;
 
 namespace Fathom.Server.Responses;
@@ -136,7 +135,3 @@ internal static class ResponseJson
         json.WriteString(isCustom ? "input" : "arguments", item.Shown);
     }
 }
-
-/// <summary>Writes the one object that is made of values.</summary>
-[JsonSerializable(typeof(Dictionary<string, string>))]
-internal sealed partial class ResponsesContext : JsonSerializerContext;

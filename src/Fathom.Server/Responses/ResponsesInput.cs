@@ -141,7 +141,7 @@ internal sealed class ResponsesInput(SortedSet<string> ignored)
         if (type == "custom_tool_call")
         {
             string input = item.String("input") ?? throw item.Missing("input", "a text");
-            return new ToolCall(id, name, JsonSerializer.Serialize(new Dictionary<string, string> { [ResponsesTools.Input] = input }, ResponsesContext.Default.DictionaryStringString));
+            return new ToolCall(id, name, JsonText.Of(json => json.WriteString(ResponsesTools.Input, input)));
         }
         return new ToolCall(id, name, item.String("arguments") is { Length: > 0 } arguments ? arguments : "{}");
     }

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using Fathom.Server;
 using Fathom.Server.Anthropic;
@@ -34,7 +33,7 @@ public class MessageReplyTests
         string signature = ThinkingSignature.Of("Let me look.");
         Assert.Equal(
         [
-            """message_start {"type":"message_start","message":{"id":"id_1","type":"message","role":"assistant","model":"nano","system_fingerprint":"fp_1","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":20,"cache_creation_input_tokens":0,"cache_read_input_tokens":10,"output_tokens":0}}}""",
+            """message_start {"type":"message_start","message":{"id":"id_1","type":"message","role":"assistant","model":"nano","system_fingerprint":"fp_1","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":20,"cache_creation_input_tokens":0,"cache_read_input_tokens":10,"output_tokens":0,"output_tokens_details":{"thinking_tokens":0}}}}""",
             """content_block_start {"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}""",
             """content_block_delta {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"Let me "}}""",
             """content_block_delta {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"look."}}""",
@@ -51,7 +50,7 @@ public class MessageReplyTests
             """content_block_start {"type":"content_block_start","index":3,"content_block":{"type":"tool_use","id":"call_b","name":"list","input":{}}}""",
             """content_block_delta {"type":"content_block_delta","index":3,"delta":{"type":"input_json_delta","partial_json":"{}"}}""",
             """content_block_stop {"type":"content_block_stop","index":3}""",
-            """message_delta {"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"input_tokens":20,"cache_creation_input_tokens":0,"cache_read_input_tokens":10,"output_tokens":15}}""",
+            """message_delta {"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"input_tokens":20,"cache_creation_input_tokens":0,"cache_read_input_tokens":10,"output_tokens":15,"output_tokens_details":{"thinking_tokens":4}}}""",
             """message_stop {"type":"message_stop"}""",
         ],
         await StreamAsync(Request(), s_whole));
@@ -62,7 +61,7 @@ public class MessageReplyTests
     {
         string signature = ThinkingSignature.Of("Let me look.");
         Assert.Equal(
-            $$$"""{"id":"id_1","type":"message","role":"assistant","model":"nano","system_fingerprint":"fp_1","content":[{"type":"thinking","thinking":"Let me look.","signature":"{{{signature}}}"},{"type":"text","text":"I read it."},{"type":"tool_use","id":"call_a","name":"read","input":{"path":"a.txt"}},{"type":"tool_use","id":"call_b","name":"list","input":{}}],"stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":20,"cache_creation_input_tokens":0,"cache_read_input_tokens":10,"output_tokens":15}}""",
+            $$$$"""{"id":"id_1","type":"message","role":"assistant","model":"nano","system_fingerprint":"fp_1","content":[{"type":"thinking","thinking":"Let me look.","signature":"{{{{signature}}}}"},{"type":"text","text":"I read it."},{"type":"tool_use","id":"call_a","name":"read","input":{"path":"a.txt"}},{"type":"tool_use","id":"call_b","name":"list","input":{}}],"stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":20,"cache_creation_input_tokens":0,"cache_read_input_tokens":10,"output_tokens":15,"output_tokens_details":{"thinking_tokens":4}}}""",
             Whole(Request(), s_whole));
     }
 
@@ -86,7 +85,7 @@ public class MessageReplyTests
 
     [Fact]
     public void A_call_that_is_cut_off_is_no_part_of_a_whole_reply() => Assert.EndsWith(
-        ""","content":[],"stop_reason":"max_tokens","stop_sequence":null,"usage":{"input_tokens":5,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":7}}""",
+        ""","content":[],"stop_reason":"max_tokens","stop_sequence":null,"usage":{"input_tokens":5,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":7,"output_tokens_details":{"thinking_tokens":0}}}""",
         Whole(Request(), new GenerationEvent.CallStarted(0, "call_a", "read"), new GenerationEvent.CallArguments(0, "{\"pa"), new GenerationEvent.Finished(EndReason.Length, new TokenUsage(5, 0, 0, 7))),
         StringComparison.Ordinal);
 
@@ -133,7 +132,7 @@ public class MessageReplyTests
 
     [Fact]
     public void What_a_client_marks_for_the_cache_counts_as_written_to_it() => Assert.Contains(
-        ""","usage":{"input_tokens":0,"cache_creation_input_tokens":20,"cache_read_input_tokens":10,"output_tokens":15}""", Whole(Request() with { MarksCache = true }, s_whole), StringComparison.Ordinal);
+        ""","usage":{"input_tokens":0,"cache_creation_input_tokens":20,"cache_read_input_tokens":10,"output_tokens":15,"output_tokens_details":{"thinking_tokens":4}}""", Whole(Request() with { MarksCache = true }, s_whole), StringComparison.Ordinal);
 
     private static MessagesRequest Request() => MessagesWire.Read(
         JsonDocument.Parse("""{"max_tokens": 9, "messages": [{"role": "user", "content": "Go."}]}""").RootElement, ScriptedStream.Nobody, Fathom.Prompts.EncoderRevision.April, counts: false);
@@ -148,8 +147,6 @@ public class MessageReplyTests
     {
         var reply = new MessageReply(request, ScriptedStream.Head, events: null);
         Array.ForEach(events, reply.Add);
-        var body = new System.Buffers.ArrayBufferWriter<byte>();
-        JsonReply.Write(body, reply.Write);
-        return Encoding.UTF8.GetString(body.WrittenSpan);
+        return JsonText.Of(reply.Write);
     }
 }

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using Fathom.Prompts;
 using Fathom.Server;
@@ -196,8 +195,6 @@ public class ResponseReplyTests
     {
         var reply = new ResponseReply(request, ScriptedStream.Head, events: null);
         Array.ForEach(events, reply.Add);
-        var body = new System.Buffers.ArrayBufferWriter<byte>();
-        JsonReply.Write(body, reply.Write);
-        return Encoding.UTF8.GetString(body.WrittenSpan);
+        return JsonText.Of(reply.Write);
     }
 }

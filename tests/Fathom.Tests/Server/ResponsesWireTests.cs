@@ -33,7 +33,7 @@ public class ResponsesWireTests
             """);
         Assert.Equal(
         [
-            "system(0) Be kind.|And brief.", "user Read it.", """assistant <Hm.> I read. call_a:read{"path":"a"} call_b:patch{"input":"+ \u0022a\u0022\n"}""",
+            "system(0) Be kind.|And brief.", "user Read it.", """assistant <Hm.> I read. call_a:read{"path":"a"} call_b:patch{"input":"+ \"a\"\n"}""",
             "result call_a one", "result call_b done|[input_image]", "assistant <>  call_c:mcp__git__log{}", "result call_c ",
             "assistant <> Done.", "system(0) It is noon.", "user And|now?",
         ],
