@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Fathom.Cache;
 using Fathom.Engine;
+using Fathom.Grammars;
 using Fathom.Text;
 
 namespace Fathom.Cli;
@@ -26,6 +27,7 @@ internal static class RunCommand
         var noCache = new Option<bool>("--no-cache") { Description = "Neither look for the text in the caches on the disk nor store it there." };
         var cache = new Option<string?>("--cache") { Description = "Go on from a text that fathom prefill --pin has stored: PROMPT stands behind it.", HelpName = "NAME" };
         var generation = new GenerationArguments(DefaultMaxTokens, DefaultTemperature, DefaultTopP);
+        var control = new ControlArguments();
         var command = new CommandWithExample(
             "run",
             "Completes a text: the completion streams to stdout, speeds go to stderr. The names of special tokens in the text stand for those tokens. "
@@ -36,11 +38,14 @@ internal static class RunCommand
         };
         caches.AddTo(command);
         generation.AddTo(command);
+        control.AddTo(command);
         command.SetAction((parsed, cancellation) => Task.Run(
             () =>
             {
                 byte[] text = Text(parsed.GetValue(prompt), parsed.GetValue(file));
                 SamplingOptions sampling = generation.Sampling(parsed);
+                StopStrings stops = control.Stops(parsed);
+                Grammar? grammar = control.Schema(parsed);
                 using ModelSession session = ModelSession.Open(
                     parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), generation.AllowUnused(parsed));
                 using var generator = new Generator(
@@ -49,8 +54,10 @@ internal static class RunCommand
                 if (pinned is not null && (parsed.GetValue(noCache) || generation.Speculative(parsed)))
                     throw new UsageException("--cache takes what is stored; it cannot go with --no-cache or --speculative, since stored texts hold nothing to guess from.");
                 PrefixStore? store = parsed.GetValue(noCache) || generation.Speculative(parsed) ? null : caches.Open(parsed, session);
+                int[] tokens = Tokens(session, store, pinned, text);
+                TokenRules rules = control.Rules(parsed, grammar, session, tokens, generation.MaxTokens(parsed));
                 var run = new Run(session, generator, sampling, generation.MaxTokens(parsed), parsed.GetValue(json), parsed.GetValue(quiet));
-                run.Complete(Tokens(session, store, pinned, text), store, cancellation);
+                run.Complete(tokens, store, rules, stops, cancellation);
                 return ExitCode.Success;
             },
             cancellation));
@@ -80,8 +87,9 @@ internal static class RunCommand
     private sealed class Run(ModelSession session, Generator generator, SamplingOptions sampling, int maxTokens, bool json, bool quiet)
     {
         private int _restored;
+        private int _given;
 
-        public void Complete(int[] tokens, PrefixStore? store, CancellationToken cancellation)
+        public void Complete(int[] tokens, PrefixStore? store, TokenRules rules, StopStrings stops, CancellationToken cancellation)
         {
             var progress = new ReadingProgress(tokens.Length, quiet);
             if (store is null)
@@ -92,15 +100,25 @@ internal static class RunCommand
             var completion = new System.Text.StringBuilder();
             var detokenizer = new Detokenizer(session.Tokenizer);
             var sampler = new Sampler(sampling, session.Model.Config.VocabularySize);
+            Obey(sampler, rules);
             foreach (Token token in generator.Generate(sampler, session.Model.Config.EosToken, maxTokens, cancellation))
-                Write(detokenizer.Push(token.Id));
-            Write(detokenizer.Flush());
+            {
+                _given++;
+                rules.Push(token.Id);
+                Obey(sampler, rules);
+                Write(stops.Push(detokenizer.Push(token.Id)));
+                if (stops.Hit is not null)
+                    break;
+            }
+
+            Write(stops.Push(detokenizer.Flush()) + stops.Flush());
+            string reason = stops.Hit is null ? Reason(generator.Finish) : "stop";
             if (json)
-                WriteJson(completion.ToString(), tokens.Length);
+                WriteJson(completion.ToString(), reason, tokens.Length);
             else
                 Console.Out.WriteLine();
             if (!quiet)
-                Console.Error.WriteLine($"{(_restored > 0 ? $"{_restored} tokens from the cache, " : "")}{Speeds.Line(generator.Stats)}, seed {sampling.Seed}, ended by {Reason(generator.Finish)}");
+                Console.Error.WriteLine($"{(_restored > 0 ? $"{_restored} tokens from the cache, " : "")}{Speeds.Line(generator.Stats)}, seed {sampling.Seed}, ended by {reason}");
 
             void Write(string piece)
             {
@@ -113,16 +131,24 @@ internal static class RunCommand
             }
         }
 
-        private void WriteJson(string completion, int promptTokens)
+        // Before every draw: what may come, and what must.
+        private static void Obey(Sampler sampler, TokenRules rules)
+        {
+            sampler.Mask = rules.Mask;
+            if (!rules.Forced.IsEmpty)
+                sampler.Force(rules.Forced[..1]);
+        }
+
+        private void WriteJson(string completion, string reason, int promptTokens)
         {
             JsonOutput.Write(json =>
             {
                 json.WriteString("text", completion);
-                json.WriteString("finish", Reason(generator.Finish));
+                json.WriteString("finish", reason);
                 json.WriteNumber("seed", sampling.Seed);
                 json.WriteNumber("promptTokens", promptTokens);
                 json.WriteNumber("cachedTokens", _restored);
-                json.WriteNumber("tokens", generator.Length - promptTokens);
+                json.WriteNumber("tokens", _given);
                 json.WriteNumber("prefillTokensPerSecond", Speeds.Prefill(generator.Stats));
                 json.WriteNumber("decodeTokensPerSecond", Speeds.Decode(generator.Stats));
                 json.WriteNumber("guesses", generator.Stats.Guesses);

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using Fathom.Prompts;
 using Fathom.Serving;
 
@@ -11,10 +10,8 @@ namespace Fathom.Server.OpenAi;
 internal sealed record ChatRequest(GenerationRequest Request, bool Streams, bool IncludesUsage, IReadOnlyCollection<string> Ignored);
 
 /// <summary>Reads the body of a Chat Completions request. Stateless.</summary>
-internal static partial class ChatWire
+internal static class ChatWire
 {
-    private const int ToolsMax = 128;
-
     /// <summary>The request of a body.</summary>
     /// <param name="body">JSON object</param> <param name="exchange">whose it is</param> <param name="isBeta">whether the last turn may be left open</param>
     /// <exception cref="RequestErrorException">it breaks a rule</exception>
@@ -30,10 +27,9 @@ internal static partial class ChatWire
         string? user = fields.String("user_id") ?? fields.String("user");
         fields.Any("user");
         ThinkingMode thinking = Thinking(fields, exchange.Engine.Revision, out ReasoningEffort effort, out int? budget);
-        IReadOnlyList<Tool> tools = Tools(fields, ignored);
-        Conversation conversation = Place(tools, new Conversation { Messages = ChatMessages.Read(fields, isBeta, ignored), Thinking = thinking, Effort = effort });
-        RequireTextFormat(fields);
-        (CallChoice calls, string? callName) = Choice(fields, tools);
+        ToolFields tools = ToolFields.Read(fields, ignored);
+        AnswerForm form = AnswerForm.Read(fields, tools);
+        Conversation conversation = form.Place(tools.Place(new Conversation { Messages = ChatMessages.Read(fields, isBeta, ignored), Thinking = thinking, Effort = effort }));
         var request = new GenerationRequest
         {
             Prompt = new GenerationPrompt.Chat(conversation),
@@ -42,8 +38,10 @@ internal static partial class ChatWire
             ThinkingTokens = budget,
             StopStrings = fields.Strings("stop"),
             TopLogProbabilities = LogProbabilities(fields),
-            Calls = calls,
-            CallName = callName,
+            AnswerGrammar = form.Grammar ?? tools.Reply,
+            CallGrammar = tools.Block,
+            Calls = tools.Choice,
+            CallName = tools.Name,
             Tenant = exchange.Caller.Tenant(user),
             Holder = exchange.Caller.Holder(user),
         };
@@ -81,68 +79,6 @@ internal static partial class ChatWire
         _ => throw fields.Unknown("reasoning_effort", "none, minimal, low, medium, high, xhigh, max or ultra", name),
     };
 
-    private static List<Tool> Tools(JsonFields fields, SortedSet<string> ignored)
-    {
-        var tools = new List<Tool>();
-        IReadOnlyList<JsonFields> all = fields.Objects("tools");
-        for (int i = 0; i < all.Count; i++)
-        {
-            // A kind that a client merely offers is no reason to refuse it.
-            if (all[i].String("type") is not (null or "function"))
-            {
-                ignored.Add($"tools.{i}");
-                continue;
-            }
-            JsonFields function = all[i].Object("function") ?? throw all[i].Missing("function", "an object with name and parameters");
-            RequireName(function, "name", function.String("name"));
-            tools.Add(new Tool(function.Json.GetRawText()));
-        }
-        return tools.Count <= ToolsMax ? tools : throw new RequestErrorException(ErrorReason.Invalid, $"tools: expected at most {ToolsMax} functions, found {tools.Count}.", "tools");
-    }
-
-    private static Conversation Place(IReadOnlyList<Tool> tools, Conversation conversation)
-    {
-        try
-        {
-            return conversation.WithTools(tools);
-        }
-        catch (PromptException e)
-        {
-            throw new RequestErrorException(ErrorReason.Invalid, e.Message, "tools");
-        }
-    }
-
-    private static (CallChoice Calls, string? Name) Choice(JsonFields fields, IReadOnlyList<Tool> tools)
-    {
-        if (fields.Any("tool_choice") is not { } choice)
-        {
-            return (CallChoice.Free, null);
-        }
-        if (choice.ValueKind == JsonValueKind.Object)
-        {
-            JsonFields named = fields.Object("tool_choice")!;                             // it is an object
-            string? name = named.Object("function")?.String("name");
-            RequireName(named, "function.name", name);
-            return tools.Any(tool => NameOf(tool) == name) ? (CallChoice.Required, name)
-                : throw new RequestErrorException(ErrorReason.Invalid, $"tool_choice: expected the name of one of the tools, found {name}.", "tool_choice");
-        }
-        string? word = fields.String("tool_choice");
-        return word switch
-        {
-            "auto" => (CallChoice.Free, null),
-            "none" => (CallChoice.None, null),
-            "required" or "any" when tools.Count > 0 => (CallChoice.Required, null),
-            "required" or "any" => throw new RequestErrorException(ErrorReason.Invalid, $"tool_choice: expected tools beside \"{word}\", found none.", "tool_choice"),
-            _ => throw fields.Unknown("tool_choice", "none, auto, required or {\"type\": \"function\", \"function\": {\"name\": …}}", word ?? ""),
-        };
-    }
-
-    private static string? NameOf(Tool tool)
-    {
-        using JsonDocument function = JsonDocument.Parse(tool.FunctionJson);
-        return function.RootElement.GetProperty("name").GetString();                      // checked when it was read
-    }
-
     private static int? LogProbabilities(JsonFields fields)
     {
         bool isOn = fields.Boolean("logprobs") ?? false;
@@ -153,24 +89,4 @@ internal static partial class ChatWire
         }
         return isOn ? top ?? 0 : null;
     }
-
-    private static void RequireTextFormat(JsonFields fields)
-    {
-        if (fields.Object("response_format") is { } format && format.String("type") is var type && type is not (null or "text"))
-        {
-            throw format.Unknown("type", "text", type);
-        }
-    }
-
-    private static void RequireName(JsonFields fields, string field, string? name)
-    {
-        if (name is null || !FunctionName().IsMatch(name))
-        {
-            throw new RequestErrorException(
-                ErrorReason.Invalid, $"{fields.PathOf(field)}: expected 1 to 64 letters, digits, underscores and dashes, found {(name is null ? "none" : $"\"{(name.Length > 80 ? name[..80] + "…" : name)}\"")}.", fields.PathOf(field));
-        }
-    }
-
-    [GeneratedRegex(@"\A[A-Za-z0-9_-]{1,64}\z")]
-    private static partial Regex FunctionName();
 }

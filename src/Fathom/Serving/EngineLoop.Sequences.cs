@@ -17,9 +17,6 @@ internal sealed partial class EngineLoop
 
     private const int StoresMax = 64;
 
-    // Of a reply's tokens a quarter is kept for the answer behind the reasoning, and never more than this.
-    private const int AnswerTokensMax = 512;
-
     /// <summary>Starts as many waiting requests as memory holds, those of the least served holder first.</summary>
     private void Admit()
     {
@@ -99,8 +96,7 @@ internal sealed partial class EngineLoop
             Sampler = sampler,
             Reply = new ReplyWriter(_tokenizer, sequence.Prompt, sequence.Request.StopStrings, sequence.Events.Writer),
             // What a script says needs no rule.
-            ReasoningRule = sequence.Script.Length > 0 ? null : Budget(sequence),
-            AnswerRule = sequence.Script.Length > 0 ? null : AnswerRule(sequence.Request),
+            ReasoningRule = sequence.Script.Length > 0 ? null : _rules.OfReasoning(sequence),
             Logits = logits,
             CachedTokens = cache.Length,
             StoredTokens = storedTokens,
@@ -248,64 +244,6 @@ internal sealed partial class EngineLoop
             store.Save(work.Cache, work.Logits);
             work.StoredTokens = work.Cache.Length;
         }
-    }
-
-    /// <summary>Draws the next token behind the logits and ends the sequence where that ends it. Here rules act: before the draw, and told of it.</summary>
-    private void Draw(ServedSequence sequence)
-    {
-        SequenceWork work = sequence.Work!;                                               // only sequences with work draw
-        try
-        {
-            TokenRule? rule = work.Reply.IsReasoning ? work.ReasoningRule : work.AnswerRule;
-            work.Sampler.Mask = rule?.Mask;
-            if (rule is { Forced: { IsEmpty: false } forced })
-            {
-                work.Sampler.Force(forced[..1]);
-            }
-            Token token = work.Sampler.Next(work.Logits);
-            rule?.Push(token.Id);
-            if (token.Id == _model.Config.EosToken)
-            {
-                End(sequence, EndReason.Stop);
-                return;
-            }
-            work.Written.Add(token.Id);
-            work.Reply.Push(token.Id, Score(sequence, token));
-            work.Pending = token.Id;
-            if (work.Reply.StopString is not null || work.Loop.Push(token.Id) || work.Written.Count == sequence.MaxTokens)
-            {
-                End(sequence, work.Reply.StopString is not null ? EndReason.StopString : work.Loop.IsLooping ? EndReason.Loop : EndReason.Length);
-            }
-        }
-        catch (RequestException e)
-        {
-            Fail(sequence, FaultKind.Internal, e.Message);
-        }
-    }
-
-    /// <summary>The limit of a reply's reasoning; it leaves room for an answer in any case.</summary>
-    private ThinkingBudget? Budget(ServedSequence sequence)
-    {
-        if (sequence.Prompt.Reply != ThinkingMode.Thinking || !_tokenizer.TryGetId(ProtocolTokens.ThinkClose, out int close))
-        {
-            return null;
-        }
-        int room = Math.Min(AnswerTokensMax, sequence.MaxTokens / 4);
-        ReadOnlySpan<int> endsToo = _tokenizer.TryGetId(ProtocolTokens.Dsml, out int dsml) ? [dsml] : [];
-        return new ThinkingBudget(sequence.Request.ThinkingTokens ?? int.MaxValue, sequence.MaxTokens, room, [close], endsToo);
-    }
-
-    private TokenScore? Score(ServedSequence sequence, Token token) => sequence.Request.TopLogProbabilities is { } top
-        ? TokenScores.Of(sequence.Work!.Logits, token, top, _tokenizer) : null;           // it has just drawn
-
-    private TokenRule? AnswerRule(GenerationRequest request)
-    {
-        if (request.Calls == CallChoice.Free)
-        {
-            return request.Rule;
-        }
-        var calls = new CallRule(request.Calls == CallChoice.Required ? ToolCallText.Opening(request.CallName) : null, _tokenizer, _model.Config.VocabularySize);
-        return request.Rule is { } rule ? new TokenRules([calls, rule]) : calls;
     }
 
     /// <summary>Ends a request: what it has computed is kept, the turn goes to the ledger, the caller is told.</summary>

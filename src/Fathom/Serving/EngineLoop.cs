@@ -21,6 +21,7 @@ internal sealed partial class EngineLoop : IDisposable
     private readonly Tokenizer _tokenizer;
     private readonly ServingOptions _options;
     private readonly TurnLedger _ledger;
+    private readonly ReplyRules _rules;
     private readonly Channel<ServedSequence?> _arrivals = Channel.CreateUnbounded<ServedSequence?>(new UnboundedChannelOptions { SingleReader = true });
     private readonly List<ServedSequence> _waiting = [];
     private readonly List<ServedSequence> _running = [];
@@ -38,9 +39,9 @@ internal sealed partial class EngineLoop : IDisposable
     private int _count;
     private volatile bool _stops;
 
-    public EngineLoop(LanguageModel model, Device device, Tokenizer tokenizer, ServingOptions options, TurnLedger ledger)
+    public EngineLoop(LanguageModel model, Device device, Tokenizer tokenizer, ServingOptions options, TurnLedger ledger, ReplyRules rules)
     {
-        (_model, _device, _tokenizer, _options, _ledger) = (model, device, tokenizer, options, ledger);
+        (_model, _device, _tokenizer, _options, _ledger, _rules) = (model, device, tokenizer, options, ledger, rules);
         _batch = new Batch(model.Transformer.MaxRows);
         _pace = new StepPace(options.StepTime);
         _thread = new Thread(Run) { Name = "Fathom engine", IsBackground = true };

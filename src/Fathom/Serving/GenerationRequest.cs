@@ -1,9 +1,10 @@
 using Fathom.Engine;
+using Fathom.Grammars;
 using Fathom.Prompts;
 
 namespace Fathom.Serving;
 
-/// <summary>What is asked of the engine, in no wire format. Immutable but for <see cref="Rule"/>, which belongs to the one generation.</summary>
+/// <summary>What is asked of the engine, in no wire format. Immutable.</summary>
 public sealed record GenerationRequest
 {
     /// <summary>What the model goes on from.</summary>
@@ -26,8 +27,11 @@ public sealed record GenerationRequest
     /// <summary>Of each token so many of the likeliest, with their log-probabilities, 0 to 20; null for no log-probabilities at all.</summary>
     public int? TopLogProbabilities { get; init; }
 
-    /// <summary>What the answer must follow, from its first token on; reasoning is free. Null for nothing.</summary>
-    public TokenRule? Rule { get; init; }
+    /// <summary>What the answer must be from its first token to its end; reasoning is free. Null for any text.</summary>
+    public Grammar? AnswerGrammar { get; init; }
+
+    /// <summary>What every block of calls must be, see <see cref="ToolGrammar.Block"/>; null leaves that to the model.</summary>
+    public Grammar? CallGrammar { get; init; }
 
     /// <summary>Whether the reply may, must or must not call tools.</summary>
     public CallChoice Calls { get; init; }

@@ -59,7 +59,10 @@ internal sealed class SequenceWork : IDisposable
     public required TokenRule? ReasoningRule { get; init; }
 
     /// <summary>What the answer must follow; null for nothing.</summary>
-    public required TokenRule? AnswerRule { get; init; }
+    public TokenRule? AnswerRule { get; set; }
+
+    /// <summary>Whether the answer has begun and its rule is made.</summary>
+    public bool HasAnswerRule { get; set; }
 
     public LoopDetector Loop { get; } = new();
 

@@ -18,6 +18,7 @@ public sealed class ServingEngine : IDisposable
     private readonly Tokenizer _tokenizer;
     private readonly ServingOptions _options;
     private readonly PromptReader _prompts;
+    private readonly ReplyRules _rules;
     private readonly EngineLoop _loop;
     private int _requests = -1;
 
@@ -43,7 +44,8 @@ public sealed class ServingEngine : IDisposable
         Fingerprint = "fp_" + Convert.ToHexStringLower(scope)[..16];
         var ledger = new TurnLedger(options.LedgerBytes);
         _prompts = new PromptReader(tokenizer, model.Config, options.Revision, ledger);
-        _loop = new EngineLoop(model, device, tokenizer, options, ledger);
+        _rules = new ReplyRules(tokenizer, model.Config.EosToken, model.Config.VocabularySize);
+        _loop = new EngineLoop(model, device, tokenizer, options, ledger, _rules);
     }
 
     /// <summary>Name of the model's folder.</summary>
@@ -110,13 +112,13 @@ public sealed class ServingEngine : IDisposable
         try
         {
             Require(request);
-            RequireCalls(request);
             EncodedPrompt prompt = _prompts.Read(request.Prompt, request.Tenant);
             if (TooLarge(request, prompt.Tokens.Length) is { } fault)
             {
                 return (null, fault);
             }
             int maxTokens = Math.Min(request.MaxTokens ?? DefaultMaxTokens(prompt.Tokens.Length), _options.Context - prompt.Tokens.Length);
+            _rules.Require(request, prompt.Reply, maxTokens);
             var sequence = new ServedSequence(request, prompt, maxTokens, Script());
             return _loop.TrySubmit(sequence) ? (sequence, null) : (null, new GenerationEvent.Failed(
                 FaultKind.Busy, $"Too many requests wait: expected at most {_options.MaxWaiting}, or the server stops. Try again in a few seconds."));
@@ -142,14 +144,6 @@ public sealed class ServingEngine : IDisposable
         if (request.TopLogProbabilities is < 0 or > 20)
         {
             throw new RequestException($"top_logprobs: expected 0 to 20, found {request.TopLogProbabilities}.");
-        }
-    }
-
-    private void RequireCalls(GenerationRequest request)
-    {
-        if (request.Calls == CallChoice.Required && !_tokenizer.TryGetId(ProtocolTokens.Dsml, out _))
-        {
-            throw new RequestException($"The model's tokenizer has no token {ProtocolTokens.Dsml}, so the model cannot be made to call a tool. Leave the choice to it, or serve another model.");
         }
     }
 

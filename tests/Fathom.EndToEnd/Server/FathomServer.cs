@@ -56,7 +56,9 @@ internal sealed class FathomServer : IAsyncDisposable
         start.Environment.Remove("FATHOM_API_KEYS");
         var server = new FathomServer(Process.Start(start) ?? throw new InvalidOperationException("fathom did not start."));
         Uri address = await server._address.Task.WaitAsync(TimeSpan.FromMinutes(2), Cancellation);
-        server.Client = new HttpClient { BaseAddress = new Uri(address.GetLeftPart(UriPartial.Authority)), Timeout = TimeSpan.FromMinutes(2) };
+        // What listens on every address is reached at this machine's own.
+        var own = new UriBuilder(address) { Host = "127.0.0.1", Path = "" };
+        server.Client = new HttpClient { BaseAddress = own.Uri, Timeout = TimeSpan.FromMinutes(2) };
         return server;
     }
 

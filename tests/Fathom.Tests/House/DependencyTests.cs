@@ -23,7 +23,8 @@ public partial class DependencyTests
         ["Prompts"] = ["Text"],
         ["Cache"] = ["Model", "Devices", "Tensors", "Formats"],
         ["Verification"] = ["Engine", "Checkpoints", "Prompts", "Text", "Model", "Devices", "Tensors"],
-        ["Serving"] = ["Engine", "Cache", "Prompts", "Text", "Model", "Devices", "Tensors"],
+        ["Serving"] = ["Grammars", "Engine", "Cache", "Prompts", "Text", "Model", "Devices", "Tensors"],
+        ["Grammars"] = ["Engine", "Prompts", "Text"],
         ["Engine"] = ["Cache", "Checkpoints", "Prompts", "Text", "Model", "Devices", "Tensors", "Formats"],
     };
 

@@ -156,6 +156,10 @@ public class ChatEndpointTests
     [InlineData("""{"messages": [{"role": "user", "content": "a"}], "top_logprobs": 2}""", 400, "logprobs to be true", "top_logprobs")]
     [InlineData("""{"messages": [{"role": "user", "content": "a"}], "tools": [{"type": "function", "function": {"name": "a b"}}]}""", 400, "found \"a b\"", "tools[0].function.name")]
     [InlineData("""{"messages": [{"role": "user", "content": "a"}], "tool_choice": "required"}""", 400, "expected tools", "tool_choice")]
+    [InlineData("""{"messages": [{"role": "user", "content": "a"}], "response_format": {"type": "xml"}}""", 400, "json_object or json_schema", "response_format.type")]
+    [InlineData("""{"messages": [{"role": "user", "content": "a"}], "response_format": {"type": "json_schema", "json_schema": {"schema": {"oneOf": []}}}}""", 400, "oneOf", "response_format")]
+    [InlineData("""{"messages": [{"role": "user", "content": "a"}], "response_format": {"type": "json_object"}, "tools": [{"function": {"name": "f"}}]}""", 400, "beside tools", "response_format")]
+    [InlineData("""{"messages": [{"role": "user", "content": "a"}], "tools": [{"function": {"name": "f", "strict": true, "parameters": {"type": "object", "properties": {"a": {"oneOf": []}}}}}]}""", 400, "tool f", "tools")]
     [InlineData("""{"messages": [{"role": "user", "content": "a"}], "thinking": {"type": "maybe"}}""", 400, "enabled or disabled", "thinking.type")]
     [InlineData("""{"messages": [{"role": "user", "content": "a"}], "reasoning_effort": "heroic"}""", 400, "found \"heroic\"", "reasoning_effort")]
     public async Task A_body_that_breaks_a_rule_is_refused_with_the_place(string body, int status, string says, string? parameter)
@@ -167,6 +171,18 @@ public class ChatEndpointTests
         Assert.Contains(says, error.GetProperty("message").GetString(), StringComparison.Ordinal);
         Assert.Equal(parameter, error.GetProperty("param").GetString());
         Assert.Equal("invalid_request_error", error.GetProperty("type").GetString());
+    }
+
+    [Fact]
+    public async Task Json_is_what_the_schema_says()
+    {
+        await using ServerBench bench = await ServerBench.StartAsync();
+        const string Format = """{"type": "json_schema", "json_schema": {"name": "count", "schema": {"type": "object", "properties": {"n": {"type": "integer", "minimum": 3, "maximum": 5}}, "required": ["n"]}}}""";
+        (_, JsonElement json) = await bench.PostAsync("/v1/chat/completions", $$"""{"messages": [{"role": "user", "content": "How many?"}], "max_tokens": 60, "response_format": {{Format}} }""");
+        string content = json.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString()!;
+        Assert.InRange(JsonDocument.Parse(content).RootElement.GetProperty("n").GetInt32(), 3, 5);
+        (_, json) = await bench.PostAsync("/v1/chat/completions", $$"""{"messages": [{"role": "user", "content": "Go."}], {{Tools}}, "tool_choice": "required", "thinking": {"type": "disabled"}, "max_tokens": 300}""");
+        Assert.Equal("read", json.GetProperty("choices")[0].GetProperty("message").GetProperty("tool_calls")[0].GetProperty("function").GetProperty("name").GetString());
     }
 
     [Fact]
