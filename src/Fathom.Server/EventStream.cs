@@ -13,6 +13,9 @@ internal sealed class EventStream(HttpResponse response)
     /// <summary>A comment that says that the server is at work.</summary>
     public const string Comment = ": keep-alive\n\n";
 
+    // What is ready at once goes out at once, up to so many bytes.
+    private const int FlushBytes = 4096;
+
     private readonly ArrayBufferWriter<byte> _buffer = new();
 
     /// <summary>Sends the header. No proxy or compression should hold events back.</summary>
@@ -65,26 +68,30 @@ internal sealed class EventStream(HttpResponse response)
         bool goesOn = true;
         while (goesOn)
         {
-            // Events that say nothing to the client are no sign of life.
+            // Measured from what went out last: events that say nothing to the client are no sign of life.
             TimeSpan patience = keepAlive - Stopwatch.GetElapsedTime(written);
-            if (patience <= TimeSpan.Zero || !await events.WaitAsync(patience, cancellation).ConfigureAwait(false))
+            if (patience <= TimeSpan.Zero)
             {
                 live();
-                written = Stopwatch.GetTimestamp();                                       // it goes out when the events that wait are told
+            }
+            else if (!await events.WaitAsync(patience, cancellation).ConfigureAwait(false))
+            {
+                continue;
             }
             else if (events.TryTake(out GenerationEvent? next))
             {
                 tell(next);
+                if (_buffer.WrittenCount == 0 || (_buffer.WrittenCount < FlushBytes && events.IsReady))
+                {
+                    continue;
+                }
             }
             else
             {
                 goesOn = false;
             }
-            if (_buffer.WrittenCount > 0 && !(goesOn && events.IsReady))
-            {
-                await FlushAsync(cancellation).ConfigureAwait(false);
-                written = Stopwatch.GetTimestamp();
-            }
+            await FlushAsync(cancellation).ConfigureAwait(false);
+            written = Stopwatch.GetTimestamp();
         }
     }
 }

@@ -7,7 +7,9 @@ namespace Fathom.Server;
 internal static partial class FunctionTool
 {
     /// <summary>A tool of its parts; keys of the parameters keep their order.</summary>
-    /// <param name="name">checked</param> <param name="description">null or empty for none</param> <param name="parameters">JSON text of a schema; null for none</param>
+    /// <param name="name">checked</param>
+    /// <param name="description">null or empty for none</param>
+    /// <param name="parameters">JSON text of a schema; null for none</param>
     public static Tool Of(string name, string? description, string? parameters) => new(JsonText.Of(json =>
     {
         json.WriteString("name", name);

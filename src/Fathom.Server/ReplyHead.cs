@@ -1,7 +1,9 @@
 namespace Fathom.Server;
 
 /// <summary>What a reply says of itself before it says anything.</summary>
-/// <param name="Id">unguessable</param> <param name="Model">name of the model</param> <param name="Fingerprint">as <see cref="Serving.ServingEngine.Fingerprint"/></param>
+/// <param name="Id">unguessable</param>
+/// <param name="Model">name of the model</param>
+/// <param name="Fingerprint">as <see cref="Serving.ServingEngine.Fingerprint"/></param>
 /// <param name="Created">seconds since 1970, UTC</param>
 internal sealed record ReplyHead(string Id, string Model, string Fingerprint, long Created)
 {

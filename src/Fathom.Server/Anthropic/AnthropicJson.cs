@@ -16,7 +16,10 @@ internal static class AnthropicJson
         json.WriteString("system_fingerprint", head.Fingerprint);
     }
 
-    /// <summary>The tokens of a request. All of a prompt is cached; what was not cached before counts as written to the cache if the client asked for that, else as read.</summary>
+    /// <summary>
+    /// The tokens of a request. All of a prompt is cached; what was not cached before counts as written to the cache if the client asked for that, else as
+    /// read.
+    /// </summary>
     public static void WriteUsage(Utf8JsonWriter json, TokenUsage usage, bool marksCache)
     {
         int missed = usage.Prompt - usage.Cached;
@@ -48,7 +51,10 @@ internal static class AnthropicJson
     }
 
     /// <summary>A block as one object's members.</summary>
-    /// <param name="json">to write to</param> <param name="block">to write</param> <param name="begins">whether it is written as it is when it begins: empty</param> <param name="hidesThinking">whether thinking is left out</param>
+    /// <param name="json">to write to</param>
+    /// <param name="block">to write</param>
+    /// <param name="begins">whether it is written as it is when it begins: empty</param>
+    /// <param name="hidesThinking">whether thinking is left out</param>
     public static void WriteBlock(Utf8JsonWriter json, MessageBlock block, bool begins, bool hidesThinking)
     {
         switch (block.Kind)
@@ -75,17 +81,27 @@ internal static class AnthropicJson
 
     private static void WriteInput(Utf8JsonWriter json, string input)
     {
+        if (Object(input) is { } text)
+        {
+            json.WriteRawValue(text, skipInputValidation: true);
+            return;
+        }
+        // The model called a value JSON that is none. The prompt shows such a text as this parameter too, when it comes back.
+        json.WriteStartObject();
+        json.WriteString("arguments", input);
+        json.WriteEndObject();
+    }
+
+    private static string? Object(string input)
+    {
         try
         {
             using JsonDocument document = JsonDocument.Parse(input);
-            document.RootElement.WriteTo(json);
+            return JsonText.InOneLine(document.RootElement);
         }
         catch (JsonException)
         {
-            // The model called a value JSON that is none. The prompt shows such a text as this parameter too, when it comes back.
-            json.WriteStartObject();
-            json.WriteString("arguments", input);
-            json.WriteEndObject();
+            return null;
         }
     }
 }

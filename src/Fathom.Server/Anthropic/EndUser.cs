@@ -19,9 +19,10 @@ internal static class EndUser
         try
         {
             using JsonDocument document = JsonDocument.Parse(id);
-            return string.Join(',', document.RootElement.EnumerateObject().Where(field => field.Name != SessionField).Select(field => $"{field.Name}={field.Value.GetRawText()}"));
+            IEnumerable<JsonProperty> others = document.RootElement.EnumerateObject().Where(field => field.Name != SessionField);
+            return string.Join(',', others.Select(field => $"{field.Name}={field.Value.GetRawText()}"));
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             return id;                                                                    // an id that merely begins like JSON
         }

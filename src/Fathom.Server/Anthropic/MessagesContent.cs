@@ -146,7 +146,9 @@ internal sealed class MessagesContent(SortedSet<string> ignored)
         if (isLast && calls.Count > 0)
         {
             throw new RequestErrorException(
-                ErrorReason.Invalid, $"{message.PathOf("content")}: expected a message with a tool_result for every tool_use behind this one, found none.", message.PathOf("content"));
+                ErrorReason.Invalid,
+                $"{message.PathOf("content")}: expected a message with a tool_result for every tool_use behind this one, found none.",
+                message.PathOf("content"));
         }
         // The last turn is gone on with.
         return new Message.Assistant(new MessageContent(texts)) { Reasoning = reasoning, ToolCalls = calls, LeaveOpen = isLast };
@@ -200,7 +202,9 @@ internal sealed class MessagesContent(SortedSet<string> ignored)
         if (type != "text")
         {
             throw new RequestErrorException(
-                ErrorReason.Invalid, $"{block.PathOf("type")}: expected {expected}, found \"{type}\"; the model reads text only. Send what it says as text.", block.PathOf("type"));
+                ErrorReason.Invalid,
+                $"{block.PathOf("type")}: expected {expected}, found \"{type}\"; the model reads text only. Send what it says as text.",
+                block.PathOf("type"));
         }
         return block.String("text") ?? throw block.Missing("text", "a string");
     }

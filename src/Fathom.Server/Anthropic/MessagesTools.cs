@@ -5,15 +5,22 @@ namespace Fathom.Server.Anthropic;
 
 /// <summary>The tools of a Messages request, and whether they are to be called.</summary>
 /// <param name="Functions">as the prompt shows them</param> <param name="Calls">whether any must be called</param> <param name="CallName">which one</param>
-/// <param name="OneCall">whether only one call is wanted</param> <param name="MarksCache">whether a tool is marked for the cache</param>
-internal sealed record MessagesTools(IReadOnlyList<Tool> Functions, CallChoice Calls, string? CallName, bool OneCall, bool MarksCache)
+/// <param name="OneCall">whether only one call is wanted</param>
+internal sealed record MessagesTools(IReadOnlyList<Tool> Functions, CallChoice Calls, string? CallName, bool OneCall)
 {
+    /// <summary>Whether a tool is marked for the cache.</summary>
+    public bool MarksCache { get; private init; }
+
+    /// <summary>What holds calls to the schemas.</summary>
+    public required CallGrammars Grammars { get; init; }
+
     /// <summary>The tools of a body.</summary>
     /// <param name="fields">of the body</param> <param name="ignored">gets the names of fields that have no effect</param>
     /// <exception cref="RequestErrorException">a tool or the choice breaks a rule</exception>
     public static MessagesTools Read(JsonFields fields, SortedSet<string> ignored)
     {
         var tools = new List<Tool>();
+        var schemas = new List<CallSchema>();
         var names = new HashSet<string>(StringComparer.Ordinal);
         bool marksCache = false;
         IReadOnlyList<JsonFields> all = fields.Objects("tools");
@@ -30,14 +37,16 @@ internal sealed record MessagesTools(IReadOnlyList<Tool> Functions, CallChoice C
             string name = FunctionTool.Name(tool, "name");
             if (!names.Add(name))
             {
-                throw new RequestErrorException(ErrorReason.Invalid, $"{tool.PathOf("name")}: expected every name once, found {name} twice.", tool.PathOf("name"));
+                throw new RequestErrorException(
+                    ErrorReason.Invalid, $"{tool.PathOf("name")}: expected every name once, found {name} twice.", tool.PathOf("name"));
             }
             JsonFields schema = tool.Object("input_schema") ?? throw tool.Missing("input_schema", "a JSON schema of the input");
+            schemas.Add(new CallSchema(name, schema.Json, tool.Boolean("strict") ?? false));
             tools.Add(FunctionTool.Of(name, tool.String("description"), schema.Json.GetRawText()));
             ignored.UnionWith(tool.Unasked.Select(unknown => "tools." + unknown[(unknown.LastIndexOf('.') + 1)..]));
         }
         (CallChoice calls, string? callName, bool oneCall) = Choice(fields, names);
-        return new MessagesTools(tools, calls, callName, oneCall, marksCache);
+        return new MessagesTools(tools, calls, callName, oneCall) { MarksCache = marksCache, Grammars = CallGrammars.Of(schemas, calls, callName) };
     }
 
     private static (CallChoice Calls, string? Name, bool OneCall) Choice(JsonFields fields, HashSet<string> names)

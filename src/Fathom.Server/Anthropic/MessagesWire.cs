@@ -6,7 +6,9 @@ using Fathom.Serving;
 namespace Fathom.Server.Anthropic;
 
 /// <summary>A Messages request in neutral terms.</summary>
-/// <param name="Request">what the engine is asked</param> <param name="Streams">whether the answer streams</param> <param name="Ignored">fields that have no effect</param>
+/// <param name="Request">what the engine is asked</param>
+/// <param name="Streams">whether the answer streams</param>
+/// <param name="Ignored">fields that have no effect</param>
 internal sealed record MessagesRequest(GenerationRequest Request, bool Streams, IReadOnlyCollection<string> Ignored)
 {
     /// <summary>Whether the client is sent the signature of the thinking and not its text.</summary>
@@ -23,7 +25,10 @@ internal sealed record MessagesRequest(GenerationRequest Request, bool Streams, 
 internal static class MessagesWire
 {
     /// <summary>The request of a body.</summary>
-    /// <param name="body">JSON object</param> <param name="caller">who asks</param> <param name="revision">how prompts are written</param> <param name="counts">whether tokens are only counted</param>
+    /// <param name="body">JSON object</param>
+    /// <param name="caller">who asks</param>
+    /// <param name="revision">how prompts are written</param>
+    /// <param name="counts">whether tokens are only counted</param>
     /// <exception cref="RequestErrorException">it breaks a rule</exception>
     public static MessagesRequest Read(JsonElement body, Caller caller, EncoderRevision revision, bool counts)
     {
@@ -36,19 +41,22 @@ internal static class MessagesWire
             throw fields.Missing("max_tokens", "the number of tokens to generate at most");
         }
         (ThinkingMode thinking, int? budget, bool hides) = Thinking(fields, ignored);
-        ReasoningEffort effort = Output(fields, revision, thinking, ignored);
+        ReasoningEffort effort = Effort(fields, revision, thinking, ignored);
         MessagesTools tools = MessagesTools.Read(fields, ignored);
+        AnswerForm form = Form(fields, hasTools: tools.Functions.Count > 0);
         var content = new MessagesContent(ignored);
         var conversation = new Conversation { Messages = content.Read(fields), Thinking = thinking, Effort = effort };
         JsonFields? metadata = fields.Object("metadata");
         string? user = EndUser.Of(metadata?.String("user_id"));
         var request = new GenerationRequest
         {
-            Prompt = new GenerationPrompt.Chat(conversation.WithTools(tools.Functions)),
+            Prompt = new GenerationPrompt.Chat(form.Place(conversation.WithTools(tools.Functions))),
             Sampling = SamplingFields.Read(fields, thinking == ThinkingMode.Thinking, ignored),
             MaxTokens = maxTokens,
             ThinkingTokens = budget,
             StopStrings = fields.Strings("stop_sequences"),
+            AnswerGrammar = form.Grammar ?? tools.Grammars.Reply,
+            CallGrammar = tools.Grammars.Block,
             Calls = tools.Calls,
             CallName = tools.CallName,
             Tenant = caller.Tenant(user),
@@ -87,14 +95,13 @@ internal static class MessagesWire
         };
     }
 
-    private static ReasoningEffort Output(JsonFields fields, EncoderRevision revision, ThinkingMode thinking, SortedSet<string> ignored)
+    private static ReasoningEffort Effort(JsonFields fields, EncoderRevision revision, ThinkingMode thinking, SortedSet<string> ignored)
     {
-        RequireTextFormat(fields, "output_format");
         if (fields.Object("output_config") is not { } output)
         {
             return ReasoningEffort.Unspecified;
         }
-        RequireTextFormat(output, "format");
+        output.Any("format");
         ReasoningEffort effort = Efforts.Read(output, "effort", revision);
         if (effort != ReasoningEffort.Unspecified && thinking == ThinkingMode.Chat)
         {
@@ -104,12 +111,11 @@ internal static class MessagesWire
         return effort;
     }
 
-    private static void RequireTextFormat(JsonFields fields, string field)
+    // The field has had two places.
+    private static AnswerForm Form(JsonFields fields, bool hasTools)
     {
-        if (fields.Object(field) is { } format && format.String("type") is var type && type is not (null or "text"))
-        {
-            throw format.Unknown("type", "text", type);
-        }
+        AnswerForm form = SchemaField.Read(fields, "output_format", hasTools);
+        return fields.Object("output_config") is { } output && form.Grammar is null ? SchemaField.Read(output, "format", hasTools) : form;
     }
 
     // What has no effect here must still be what it should be.

@@ -4,8 +4,8 @@ using System.Text;
 namespace Fathom.Server.Anthropic;
 
 /// <summary>
-/// Signs thinking, because clients expect a signature and send it back. It says that this process wrote the text; nothing depends on it on the way back, where thinking is read with any
-/// signature or none. May be used from any thread.
+/// Signs thinking, because clients expect a signature and send it back. It says that this process wrote the text; nothing depends on it on the way back,
+/// where thinking is read with any signature or none. May be used from any thread.
 /// </summary>
 internal static class ThinkingSignature
 {

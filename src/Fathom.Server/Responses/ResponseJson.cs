@@ -64,7 +64,10 @@ internal static class ResponseJson
     }
 
     /// <summary>The one part of an item with text, as an object's members.</summary>
-    /// <param name="json">to write to</param> <param name="item">reasoning or a message</param> <param name="text">of the part</param> <param name="scores">of its tokens</param>
+    /// <param name="json">to write to</param>
+    /// <param name="item">reasoning or a message</param>
+    /// <param name="text">of the part</param>
+    /// <param name="scores">of its tokens</param>
     public static void WritePart(Utf8JsonWriter json, ResponseItem item, string text, IReadOnlyList<TokenScore> scores)
     {
         json.WriteString("type", item.Kind == ItemKind.Reasoning ? "reasoning_text" : "output_text");

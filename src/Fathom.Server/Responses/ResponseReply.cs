@@ -4,7 +4,9 @@ using Fathom.Serving;
 namespace Fathom.Server.Responses;
 
 /// <summary>A response in items, gathered from its events; where it streams, each step is told at once.</summary>
-/// <param name="request">that is answered</param> <param name="head">of the response</param> <param name="events">told each step; null for a whole response</param>
+/// <param name="request">that is answered</param>
+/// <param name="head">of the response</param>
+/// <param name="events">told each step; null for a whole response</param>
 internal sealed class ResponseReply(ResponsesRequest request, ReplyHead head, ResponseEvents? events)
 {
     private readonly List<ResponseItem> _items = [];
@@ -118,10 +120,10 @@ internal sealed class ResponseReply(ResponsesRequest request, ReplyHead head, Re
 
     private void WriteRepeated(Utf8JsonWriter json)
     {
-        foreach ((string name, JsonElement value) in request.Repeated)
+        foreach ((string name, string value) in request.Repeated)
         {
             json.WritePropertyName(name);
-            value.WriteTo(json);
+            json.WriteRawValue(value, skipInputValidation: true);
         }
         if (!request.Repeated.ContainsKey("tools"))
         {

@@ -41,7 +41,8 @@ internal static class ResponsesChoice
         "auto" => CallChoice.Free,
         "none" => CallChoice.None,
         "required" when tools.Functions.Count > 0 => CallChoice.Required,
-        "required" => throw new RequestErrorException(ErrorReason.Invalid, $"{fields.PathOf(field)}: expected tools beside \"required\", found none.", fields.PathOf(field)),
+        "required" => throw new RequestErrorException(
+            ErrorReason.Invalid, $"{fields.PathOf(field)}: expected tools beside \"required\", found none.", fields.PathOf(field)),
         _ => throw fields.Unknown(field, Words, word),
     };
 

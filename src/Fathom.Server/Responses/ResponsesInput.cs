@@ -5,8 +5,8 @@ using Fathom.Prompts;
 namespace Fathom.Server.Responses;
 
 /// <summary>
-/// Reads the input of a Responses request. Reasoning, text and calls that follow one another are one turn of the model. Ids of items go no further: clients make new ones for every request,
-/// and a prompt with them would never be found in a cache. One body each.
+/// Reads the input of a Responses request. Reasoning, text and calls that follow one another are one turn of the model. Ids of items go no further: clients
+/// make new ones for every request, and a prompt with them would never be found in a cache. One body each.
 /// </summary>
 /// <param name="ignored">gets the names of what has no effect</param>
 internal sealed class ResponsesInput(SortedSet<string> ignored)
@@ -47,7 +47,10 @@ internal sealed class ResponsesInput(SortedSet<string> ignored)
         }
         if (EndTurn())
         {
-            throw new RequestErrorException(ErrorReason.Invalid, "input: expected the last item to be of the user or the output of a tool, found the assistant's. Add what it shall answer.", "input");
+            throw new RequestErrorException(
+                ErrorReason.Invalid,
+                "input: expected the last item to be of the user or the output of a tool, found the assistant's. Add what it shall answer.",
+                "input");
         }
         return _messages;
     }
@@ -70,14 +73,18 @@ internal sealed class ResponsesInput(SortedSet<string> ignored)
                 break;
             case "function_call_output" or "custom_tool_call_output":
                 EndTurn();
-                _messages.Add(new Message.ToolResult(item.String("call_id") ?? throw item.Missing("call_id", "the id of the call that it answers"), Content(item, "output", isOutput: true)));
+                string id = item.String("call_id") ?? throw item.Missing("call_id", "the id of the call that it answers");
+                _messages.Add(new Message.ToolResult(id, Content(item, "output", isOutput: true)));
                 break;
             case "web_search_call" or "file_search_call" or "code_interpreter_call" or "image_generation_call":
                 // What another server once did by itself; what it found is in the text that followed.
                 ignored.Add("input." + type);
                 break;
             case "item_reference":
-                throw new RequestErrorException(ErrorReason.Invalid, $"{item.PathOf("type")}: expected the item itself, found item_reference; this server stores no responses. Send all items of the conversation.", item.PathOf("type"));
+                throw new RequestErrorException(
+                    ErrorReason.Invalid,
+                    $"{item.PathOf("type")}: expected the item itself, found item_reference; this server stores no responses. Send all items.",
+                    item.PathOf("type"));
             default:
                 throw item.Unknown("type", Kinds, type);
         }
@@ -189,7 +196,10 @@ internal sealed class ResponsesInput(SortedSet<string> ignored)
                 ignored.Add("input.output." + type);
                 return new ContentPart.Unsupported(type);
             default:
-                throw new RequestErrorException(ErrorReason.Invalid, $"{part.PathOf("type")}: expected text, found {type}; the model reads text only. Send what it says as text.", part.PathOf("type"));
+                throw new RequestErrorException(
+                    ErrorReason.Invalid,
+                    $"{part.PathOf("type")}: expected text, found {type}; the model reads text only. Send what it says as text.",
+                    part.PathOf("type"));
         }
     }
 }

@@ -4,10 +4,15 @@ using Fathom.Prompts;
 namespace Fathom.Server.Responses;
 
 /// <summary>A tool as the client knows it.</summary>
-/// <param name="Name">within its namespace</param> <param name="Namespace">null for none</param> <param name="IsCustom">whether its input is a text and no object</param>
+/// <param name="Name">within its namespace</param>
+/// <param name="Namespace">null for none</param>
+/// <param name="IsCustom">whether its input is a text and no object</param>
 internal sealed record OfferedTool(string Name, string? Namespace, bool IsCustom);
 
-/// <summary>The tools of a Responses request. Tools of a namespace stand in the prompt under its name and theirs; those whose input is a text have one parameter for it.</summary>
+/// <summary>
+/// The tools of a Responses request. Tools of a namespace stand in the prompt under its name and theirs; those whose input is a text have one parameter for
+/// it.
+/// </summary>
 internal sealed class ResponsesTools
 {
     /// <summary>The parameter of a tool whose input is a text.</summary>
@@ -15,7 +20,7 @@ internal sealed class ResponsesTools
 
     private const string InputSchema = """{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}""";
 
-    private readonly Dictionary<string, (OfferedTool Offered, Tool Shown)> _byName = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (OfferedTool Offered, Tool Shown, CallSchema Schema)> _byName = new(StringComparer.Ordinal);
     private readonly List<string> _names = [];
 
     private ResponsesTools()
@@ -24,6 +29,9 @@ internal sealed class ResponsesTools
 
     /// <summary>The tools as the prompt shows them, in the client's order.</summary>
     public IReadOnlyList<Tool> Functions => [.. _names.Select(name => _byName[name].Shown)];
+
+    /// <summary>Their schemas.</summary>
+    public IReadOnlyList<CallSchema> Schemas => [.. _names.Select(name => _byName[name].Schema)];
 
     /// <summary>The tools of a body.</summary>
     /// <param name="fields">of the body</param> <param name="ignored">gets the names of fields that have no effect</param>
@@ -77,11 +85,9 @@ internal sealed class ResponsesTools
     private void AddFunction(JsonFields tool, string? scope, SortedSet<string> ignored)
     {
         string name = FunctionTool.Name(tool, "name");
-        Add(tool, new OfferedTool(name, scope, IsCustom: false), FunctionTool.Of(NameOf(name, scope), tool.String("description"), tool.Object("parameters")?.Json.GetRawText()));
-        if (tool.Boolean("strict") ?? false)
-        {
-            ignored.Add("tools.strict");
-        }
+        JsonElement? parameters = tool.Object("parameters")?.Json;
+        Tool shown = FunctionTool.Of(NameOf(name, scope), tool.String("description"), parameters?.GetRawText());
+        Add(tool, new OfferedTool(name, scope, IsCustom: false), shown, parameters, tool.Boolean("strict") ?? false);
         tool.Boolean("defer_loading");
         ignored.UnionWith(tool.Unasked.Select(unknown => "tools." + unknown[(unknown.LastIndexOf('.') + 1)..]));
     }
@@ -96,15 +102,17 @@ internal sealed class ResponsesTools
             // What the client holds the input to; the model has to know it.
             description = $"{description}\n\nGrammar of the input ({format.String("syntax")}):\n{format.String("definition")}".TrimStart();
         }
-        Add(tool, new OfferedTool(name, scope, IsCustom: true), FunctionTool.Of(NameOf(name, scope), description, InputSchema));
+        Tool shown = FunctionTool.Of(NameOf(name, scope), description, InputSchema);
+        Add(tool, new OfferedTool(name, scope, IsCustom: true), shown, JsonElement.Parse(InputSchema), isStrict: false);
     }
 
-    private void Add(JsonFields tool, OfferedTool offered, Tool shown)
+    private void Add(JsonFields tool, OfferedTool offered, Tool shown, JsonElement? parameters, bool isStrict)
     {
         string name = NameOf(offered.Name, offered.Namespace);
-        if (!_byName.TryAdd(name, (offered, shown)))
+        if (!_byName.TryAdd(name, (offered, shown, new CallSchema(name, parameters, isStrict))))
         {
-            throw new RequestErrorException(ErrorReason.Invalid, $"{tool.PathOf("name")}: expected every name once, found {name} twice.", tool.PathOf("name"));
+            throw new RequestErrorException(
+                ErrorReason.Invalid, $"{tool.PathOf("name")}: expected every name once, found {name} twice.", tool.PathOf("name"));
         }
         _names.Add(name);
     }
@@ -116,7 +124,8 @@ internal sealed class ResponsesTools
         try
         {
             using JsonDocument document = JsonDocument.Parse(arguments);
-            return document.RootElement.TryGetProperty(Input, out JsonElement input) && input.ValueKind == JsonValueKind.String ? input.GetString()! : arguments;   // its kind is a string
+            bool isText = document.RootElement.TryGetProperty(Input, out JsonElement input) && input.ValueKind == JsonValueKind.String;
+            return isText ? input.GetString()! : arguments;                               // its kind is a string
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {

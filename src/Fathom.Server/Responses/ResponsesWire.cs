@@ -6,7 +6,9 @@ using Fathom.Serving;
 namespace Fathom.Server.Responses;
 
 /// <summary>A Responses request in neutral terms.</summary>
-/// <param name="Request">what the engine is asked</param> <param name="Streams">whether the answer streams</param> <param name="Ignored">fields that have no effect</param>
+/// <param name="Request">what the engine is asked</param>
+/// <param name="Streams">whether the answer streams</param>
+/// <param name="Ignored">fields that have no effect</param>
 internal sealed record ResponsesRequest(GenerationRequest Request, bool Streams, IReadOnlyCollection<string> Ignored)
 {
     /// <summary>The tools, to tell the client in its own words which one is called.</summary>
@@ -15,8 +17,8 @@ internal sealed record ResponsesRequest(GenerationRequest Request, bool Streams,
     /// <summary>Whether only the first call of a tool is shown.</summary>
     public bool OneCall { get; init; }
 
-    /// <summary>Fields of the request that the response repeats, by name.</summary>
-    public required IReadOnlyDictionary<string, JsonElement> Repeated { get; init; }
+    /// <summary>Fields of the request that the response repeats: names and JSON texts.</summary>
+    public required IReadOnlyDictionary<string, string> Repeated { get; init; }
 }
 
 /// <summary>Reads the body of a Responses request. Stateless.</summary>
@@ -26,7 +28,10 @@ internal static class ResponsesWire
     private const string LogProbabilities = "message.output_text.logprobs";
 
     private static readonly string[] s_repeated =
-        ["instructions", "max_output_tokens", "max_tool_calls", "metadata", "reasoning", "temperature", "text", "tool_choice", "tools", "top_p", "user", "safety_identifier", "prompt_cache_key"];
+    [
+        "instructions", "max_output_tokens", "max_tool_calls", "metadata", "reasoning", "temperature", "text", "tool_choice", "tools", "top_p", "user",
+        "safety_identifier", "prompt_cache_key",
+    ];
 
     /// <summary>The request of a body.</summary>
     /// <param name="body">JSON object</param> <param name="caller">who asks</param> <param name="revision">how prompts are written</param>
@@ -37,18 +42,21 @@ internal static class ResponsesWire
         var ignored = new SortedSet<string>(StringComparer.Ordinal);
         fields.String("model");                                                           // one model is served, under any name
         RequireStateless(fields);
-        RequireTextFormat(fields, ignored);
         (ThinkingMode thinking, ReasoningEffort effort) = Thinking(fields, revision, ignored);
         ResponsesTools tools = ResponsesTools.Read(fields, ignored);
         (CallChoice calls, string? callName) = ResponsesChoice.Read(fields, tools);
+        CallGrammars grammars = CallGrammars.Of(tools.Schemas, calls, callName);
+        AnswerForm form = Form(fields, tools.Functions.Count > 0, ignored);
         var conversation = new Conversation { Messages = new ResponsesInput(ignored).Read(fields), Thinking = thinking, Effort = effort };
         string? safety = fields.String("safety_identifier"), user = fields.String("user") ?? safety;
         var request = new GenerationRequest
         {
-            Prompt = new GenerationPrompt.Chat(conversation.WithTools(tools.Functions)),
+            Prompt = new GenerationPrompt.Chat(form.Place(conversation.WithTools(tools.Functions))),
             Sampling = SamplingFields.Read(fields, thinking == ThinkingMode.Thinking, ignored),
             MaxTokens = fields.Integer("max_output_tokens", 1),
             TopLogProbabilities = Top(fields),
+            AnswerGrammar = form.Grammar ?? grammars.Reply,
+            CallGrammar = grammars.Block,
             Calls = calls,
             CallName = callName,
             Tenant = caller.Tenant(user),
@@ -74,30 +82,32 @@ internal static class ResponsesWire
         }
         if (fields.Boolean("background") ?? false)
         {
-            throw new RequestErrorException(ErrorReason.Invalid, "background: expected false, found true; this server stores no responses to be fetched later. Stream the response instead.", "background");
+            throw new RequestErrorException(
+                ErrorReason.Invalid,
+                "background: expected false, found true; this server stores no responses to be fetched later. Stream the response instead.",
+                "background");
         }
         if (fields.Any("prompt") is not null)
         {
-            throw new RequestErrorException(ErrorReason.Invalid, "prompt: expected none, found one; this server stores no prompts. Send its text in instructions and input.", "prompt");
+            throw new RequestErrorException(
+                ErrorReason.Invalid, "prompt: expected none, found one; this server stores no prompts. Send its text in instructions and input.", "prompt");
         }
         fields.Boolean("store");                                                          // the response says that nothing is stored
     }
 
-    private static void RequireTextFormat(JsonFields fields, SortedSet<string> ignored)
+    private static AnswerForm Form(JsonFields fields, bool hasTools, SortedSet<string> ignored)
     {
         if (fields.Object("text") is not { } text)
         {
-            return;
+            return new AnswerForm(null, null);
         }
-        if (text.Object("format") is { } format && format.String("type") is var type && type is not (null or "text"))
-        {
-            throw format.Unknown("type", "text", type);
-        }
+        AnswerForm form = SchemaField.Read(text, "format", hasTools);
         if (text.String("verbosity") is not (null or "medium"))
         {
             ignored.Add("text.verbosity");
         }
         ignored.UnionWith(text.Unasked);
+        return form;
     }
 
     private static (ThinkingMode Mode, ReasoningEffort Effort) Thinking(JsonFields fields, EncoderRevision revision, SortedSet<string> ignored)
@@ -138,14 +148,15 @@ internal static class ResponsesWire
         types.Array("context_management");
     }
 
-    private static Dictionary<string, JsonElement> Repeated(JsonElement body)
+    private static Dictionary<string, string> Repeated(JsonElement body)
     {
-        var repeated = new Dictionary<string, JsonElement>(StringComparer.Ordinal);
+        var repeated = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (string name in s_repeated)
         {
             if (body.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null)
             {
-                repeated[name] = value.Clone();                                           // the body is given back once it is read
+                repeated[name] = JsonText.InOneLine(value) ?? throw new RequestErrorException(
+                    ErrorReason.Invalid, $"{name}: expected well-formed Unicode, found a part of a character. Was it cut in the middle?", name);
             }
         }
         return repeated;

@@ -95,8 +95,21 @@ public class MessagesWireTests
     [InlineData("user_1_account__session_77aa", "user_1_account_")]
     [InlineData("""{"device_id":"d","account_uuid":"","session_id":"77aa"}""", "device_id=\"d\",account_uuid=\"\"")]
     [InlineData("{not json", "{not json")]
+    [InlineData("{\"\\ud83d\":1}", "{\"\\ud83d\":1}")]
     [InlineData(null, null)]
     public void Sessions_of_one_person_are_one_end_user(string? id, string? user) => Assert.Equal(user, EndUser.Of(id));
+
+    [Fact]
+    public void A_schema_holds_the_answer_and_a_strict_tool_its_calls()
+    {
+        const string Go = """  "messages": [{"role": "user", "content": "Go."}] """, Schema = """{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}""";
+        MessagesRequest form = Read($$"""  {{Go}}, "output_config": {"format": {"type": "json_schema", "schema": {{Schema}} } } """);
+        Assert.NotNull(form.Request.AnswerGrammar);
+        Assert.Equal(Schema, Assert.IsType<Message.System>(ScriptedStream.ConversationOf(form.Request).Messages[0]).ResponseFormat);
+        Assert.NotNull(Read($$"""  {{Go}}, "tools": [{"name": "t", "strict": true, "input_schema": {{Schema}} }] """).Request.CallGrammar);
+        Assert.NotNull(Read($$"""  {{Go}}, "tools": [{"name": "t", "input_schema": {{Schema}} }], "tool_choice": {"type": "any"} """).Request.AnswerGrammar);
+        Assert.Null(Read($$"""  {{Go}}, "tools": [{"name": "t", "input_schema": {{Schema}} }] """).Request.CallGrammar);
+    }
 
     [Fact]
     public void The_end_user_has_caches_and_a_share_of_their_own()
@@ -122,7 +135,10 @@ public class MessagesWireTests
     [InlineData("""{"max_tokens": 9, "messages": [{"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "b\"c"}]}]}""", "messages[0].content[0].name")]
     [InlineData("""{"max_tokens": 9, "messages": [{"role": "user", "content": "a"}], "tool_choice": {"type": "any"}}""", "tool_choice")]
     [InlineData("""{"max_tokens": 9, "messages": [{"role": "user", "content": "a"}], "tools": [{"name": "b"}]}""", "tools[0].input_schema")]
-    [InlineData("""{"max_tokens": 9, "messages": [{"role": "user", "content": "a"}], "output_config": {"format": {"type": "json_schema", "schema": {}}}}""", "output_config.format.type")]
+    [InlineData("""{"max_tokens": 9, "messages": [{"role": "user", "content": "a"}], "output_config": {"format": {"type": "xml"}}}""", "output_config.format.type")]
+    [InlineData("""{"max_tokens": 9, "messages": [{"role": "user", "content": "a"}], "output_config": {"format": {"type": "json_schema"}}}""", "output_config.format.schema")]
+    [InlineData("""{"max_tokens": 9, "messages": [{"role": "user", "content": "a"}], "output_format": {"type": "json_schema", "schema": {"not": {}}}}""", "output_format.schema")]
+    [InlineData("""{"max_tokens": 9, "messages": [{"role": "user", "content": "a"}], "tools": [{"name": "b", "strict": true, "input_schema": {"not": {}}}]}""", "tools")]
     [InlineData("""{"max_tokens": 9, "messages": [{"role": "user", "content": "a"}], "thinking": {"type": "maybe"}}""", "thinking.type")]
     public void What_breaks_a_rule_is_refused_with_its_place(string body, string place)
     {

@@ -69,7 +69,7 @@ public class ResponseReplyTests
     [Fact]
     public async Task A_whole_response_is_what_a_stream_ends_with()
     {
-        ResponsesRequest request = Request(""", "instructions": "Be kind.", "metadata": {"a": "b"}, "temperature": 1 """);
+        ResponsesRequest request = Request(", \"instructions\": \"Be kind.\", \"metadata\": {\n\n\"a\": \"b\"}, \"temperature\": 1");
         string whole = Whole(request, s_whole);
         JsonElement[] events = await EventsAsync(request, s_whole);
         Assert.Equal(ScriptedStream.WithoutChance(whole), ScriptedStream.WithoutChance(events[^1].GetProperty("response").GetRawText()));

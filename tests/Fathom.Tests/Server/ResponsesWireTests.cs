@@ -103,6 +103,18 @@ public class ResponsesWireTests
     }
 
     [Fact]
+    public void A_schema_holds_the_answer_and_a_strict_function_its_calls()
+    {
+        const string Schema = """{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}""";
+        ResponsesRequest form = Read($$"""  "input": "Go.", "text": {"format": {"type": "json_schema", "name": "x", "schema": {{Schema}} } } """);
+        Assert.NotNull(form.Request.AnswerGrammar);
+        Assert.Equal(Schema, Assert.IsType<Message.System>(ScriptedStream.ConversationOf(form.Request).Messages[0]).ResponseFormat);
+        Assert.NotNull(Read("""  "input": "Go.", "text": {"format": {"type": "json_object"}} """).Request.AnswerGrammar);
+        Assert.NotNull(Read($$"""  "input": "Go.", "tools": [{"type": "function", "name": "t", "strict": true, "parameters": {{Schema}} }] """).Request.CallGrammar);
+        Assert.NotNull(Read("""  "input": "Go.", "tools": [{"type": "function", "name": "t"}], "tool_choice": "required" """).Request.AnswerGrammar);
+    }
+
+    [Fact]
     public void Limits_are_read()
     {
         GenerationRequest request = Read("""  "input": "Go.", "max_output_tokens": 9, "top_logprobs": 3, "user": "ann", "reasoning": {"effort": "none"}, "temperature": 0.5 """).Request;
@@ -129,8 +141,13 @@ public class ResponsesWireTests
     [InlineData("""{"input": "a", "tool_choice": {"type": "function", "name": "b"}}""", "tool_choice.name")]
     [InlineData("""{"input": "a", "tool_choice": {"type": "web_search"}}""", "tool_choice.type")]
     [InlineData("""{"input": "a", "reasoning": {"effort": "heroic"}}""", "reasoning.effort")]
-    [InlineData("""{"input": "a", "text": {"format": {"type": "json_schema", "name": "x", "schema": {}}}}""", "text.format.type")]
+    [InlineData("""{"input": "a", "text": {"format": {"type": "xml"}}}""", "text.format.type")]
+    [InlineData("""{"input": "a", "text": {"format": {"type": "json_schema", "name": "x", "schema": {"not": {}}}}}""", "text.format.schema")]
+    [InlineData("""{"input": "a", "text": {"format": {"type": "json_object"}}, "tools": [{"type": "function", "name": "b"}]}""", "text.format")]
+    [InlineData("""{"input": "a", "tools": [{"type": "function", "name": "b", "strict": true, "parameters": {"not": {}}}]}""", "tools")]
     [InlineData("""{"input": "a", "truncation": "sometimes"}""", "truncation")]
+    [InlineData("""{"input": "a", "metadata": {"a": "\ud83d"}}""", "metadata")]
+    [InlineData("""{"input": "a\ud83d"}""", "input")]
     public void What_breaks_a_rule_is_refused_with_its_place(string body, string place)
     {
         RequestError error = Assert.Throws<RequestErrorException>(() => ResponsesWire.Read(JsonDocument.Parse(body).RootElement, ScriptedStream.Nobody, EncoderRevision.April)).Error;

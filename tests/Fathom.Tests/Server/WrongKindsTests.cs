@@ -16,7 +16,7 @@ public partial class WrongKindsTests
         {"model": "m", "max_tokens": 9, "system": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}], "stream": true, "temperature": 1, "top_p": 1, "top_k": 5, "seed": 1,
          "stop_sequences": ["a"], "metadata": {"user_id": "u"}, "thinking": {"type": "enabled", "budget_tokens": 5, "display": "omitted"}, "output_config": {"effort": "high", "format": {"type": "text"}},
          "output_format": {"type": "text"}, "service_tier": "auto", "inference_geo": "eu", "speed": "fast", "mcp_servers": [], "context_management": {}, "cache_control": {"type": "ephemeral"},
-         "tools": [{"type": "custom", "name": "t", "description": "d", "input_schema": {"type": "object"}, "cache_control": {"type": "ephemeral"}}],
+         "tools": [{"type": "custom", "name": "t", "description": "d", "strict": false, "input_schema": {"type": "object", "properties": {}}, "cache_control": {"type": "ephemeral"}}],
          "tool_choice": {"type": "tool", "name": "t", "disable_parallel_tool_use": true},
          "messages": [
           {"role": "user", "content": "a"}, {"role": "system", "content": "a"},
@@ -28,7 +28,7 @@ public partial class WrongKindsTests
         {"model": "m", "instructions": "a", "max_output_tokens": 9, "stream": true, "temperature": 1, "top_p": 1, "top_logprobs": 1, "store": false, "background": false, "parallel_tool_calls": true,
          "max_tool_calls": 1, "metadata": {"a": "b"}, "include": ["a"], "truncation": "auto", "service_tier": "auto", "user": "u", "safety_identifier": "u", "prompt_cache_key": "k", "stream_options": {},
          "context_management": [], "reasoning": {"effort": "high", "summary": "auto"}, "text": {"format": {"type": "text"}, "verbosity": "low"},
-         "tools": [{"type": "function", "name": "t", "description": "d", "parameters": {"type": "object"}, "strict": true, "defer_loading": true},
+         "tools": [{"type": "function", "name": "t", "description": "d", "parameters": {"type": "object", "properties": {}}, "strict": true, "defer_loading": true},
           {"type": "custom", "name": "c", "description": "d", "format": {"type": "grammar", "syntax": "lark", "definition": "a"}},
           {"type": "namespace", "name": "n", "description": "d", "tools": [{"type": "function", "name": "f"}]}],
          "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f", "namespace": "n"}]},
