@@ -26,7 +26,8 @@ internal static class ServeCommand
         var options = new Options();
         var command = new CommandWithExample(
             "serve",
-            "Answers over HTTP: Chat Completions with streaming, tools and thinking, completions, models. Many requests run at once; a next turn goes on from memory or from the disk. "
+            "Answers over HTTP: Chat Completions with streaming, tools and thinking, completions, models. Many requests run at once; a next turn goes "
+                + "on from memory or from the disk. "
             + "Listens on this machine alone unless there are API keys. Ctrl-C ends it.",
             "fathom serve --port 8080");
         options.AddTo(command);
@@ -42,14 +43,17 @@ internal static class ServeCommand
         if (!quiet)
             Console.Error.WriteLine($"Listening on {string.Join(", ", host.Addresses)}, loading the model.");
         using ModelSession session = await Task.Run(
-            () => ModelSession.Open(parsed.GetValue(options.Model) ?? Arguments.BundledModel, parsed.GetValue(options.Threads), parsed.GetValue(options.AllowUnused)), cancellation).ConfigureAwait(false);
+            () => ModelSession.Open(
+                parsed.GetValue(options.Model) ?? Arguments.BundledModel, parsed.GetValue(options.Threads), parsed.GetValue(options.AllowUnused)),
+            cancellation).ConfigureAwait(false);
         using (var engine = new ServingEngine(session.Model, session.Device, session.Tokenizer, options.Serving(parsed, session)))
         {
             host.Serve(engine);
             if (!quiet)
             {
                 Console.Error.WriteLine(string.Create(
-                    CultureInfo.InvariantCulture, $"{engine.ModelName} is ready: context {engine.Context:N0} tokens, {engine.Fingerprint}. Base address for clients: {host.Addresses.First()}/v1"));
+                    CultureInfo.InvariantCulture, $"{engine.ModelName} is ready: context {engine.Context:N0} tokens, {engine.Fingerprint}. Base "
+                        + $"address for clients: {host.Addresses.First()}/v1"));
             }
             try
             {
@@ -93,10 +97,27 @@ internal static class ServeCommand
 
     private sealed class Options
     {
-        private readonly Option<string> _listen = new("--listen") { Description = "IP address to listen on; others than this machine's own need API keys.", HelpName = "ADDRESS", DefaultValueFactory = _ => "127.0.0.1" };
-        private readonly Option<int> _port = new("--port") { Description = "Port to listen on; 0 takes a free one.", HelpName = "N", DefaultValueFactory = _ => DefaultPort };
+        private readonly Option<string> _listen = new("--listen")
+        {
+            Description = "IP address to listen on; others than this machine's own need API keys.",
+            HelpName = "ADDRESS",
+            DefaultValueFactory = _ => "127.0.0.1",
+        };
+
+        private readonly Option<int> _port = new("--port")
+        {
+            Description = "Port to listen on; 0 takes a free one.",
+            HelpName = "N",
+            DefaultValueFactory = _ => DefaultPort,
+        };
+
         private readonly Option<int?> _context = new("--context") { Description = "Tokens of prompt and answer at most. Default: the model's.", HelpName = "N" };
-        private readonly Option<double?> _memory = new("--memory") { Description = "Gigabytes for sequences, running and kept. Default: four fifths of what is free when the model is loaded.", HelpName = "GB" };
+        private readonly Option<double?> _memory = new("--memory")
+        {
+            Description = "Gigabytes for sequences, running and kept. Default: four fifths of what is free when the model is loaded.",
+            HelpName = "GB",
+        };
+
         private readonly Option<bool> _noCache = new("--no-cache") { Description = "Keep nothing on the disk." };
         private readonly Option<string> _encoder = new("--encoder")
         {
@@ -106,7 +127,13 @@ internal static class ServeCommand
         };
 
         // For tests of clients: what the model would choose is replaced, the rest runs as ever.
-        private readonly Option<string?> _script = new("--script") { Description = "A JSON array of replies to write in turn.", HelpName = "FILE", Hidden = true };
+        private readonly Option<string?> _script = new("--script")
+        {
+            Description = "A JSON array of replies to write in turn.",
+            HelpName = "FILE",
+            Hidden = true,
+        };
+
         private readonly CacheArguments _caches = new();
 
         public Options()
@@ -126,7 +153,8 @@ internal static class ServeCommand
 
         public Option<string?> ApiKeys { get; } = new("--api-keys")
         {
-            Description = $"A file of API keys, one a line, a name in front if wanted; a key or sha256: and its hash. Default: the variable {KeysVariable}, keys with commas between.",
+            Description = $"A file of API keys, one a line, a name in front if wanted; a key or sha256: and its hash. Default: the variable "
+                + $"{KeysVariable}, keys with commas between.",
             HelpName = "FILE",
         };
 
@@ -165,7 +193,8 @@ internal static class ServeCommand
         {
             if (parsed.GetValue(_memory) is not { } gigabytes)
                 return (long)(MachineMemory.MeasureAvailable() * MemoryShare);
-            return gigabytes > 0 && gigabytes < 1e9 ? (long)(gigabytes * 1e9) : throw new UsageException($"--memory: expected gigabytes above 0, found {gigabytes}.");
+            return gigabytes > 0 && gigabytes < 1e9 ? (long)(gigabytes * 1e9)
+                : throw new UsageException($"--memory: expected gigabytes above 0, found {gigabytes}.");
         }
 
         private static string[] Script(string? file)

@@ -19,8 +19,8 @@ public sealed class ApiKeys
     public int Count => _keys.Length;
 
     /// <summary>
-    /// Reads keys, one a line: <c>KEY</c>, or <c>NAME KEY</c>. A key is at least 16 visible characters, or sha256: and the 64 hexadecimal digits of one's SHA-256. Empty lines and
-    /// those that begin with # are left out. A key without a name is called by its place, as in key3.
+    /// Reads keys, one a line: <c>KEY</c>, or <c>NAME KEY</c>. A key is at least 16 visible characters, or sha256: and the 64 hexadecimal digits of one's
+    /// SHA-256. Empty lines and those that begin with # are left out. A key without a name is called by its place, as in key3.
     /// </summary>
     /// <param name="lines">the lines</param> <param name="source">for messages: where they come from</param>
     /// <exception cref="InvalidDataException">a line is no key, or a name comes twice; no key is in the message</exception>
@@ -70,7 +70,8 @@ public sealed class ApiKeys
         if (!key.StartsWith(HashPrefix, StringComparison.Ordinal))
         {
             return key.Length >= KeyLengthMin ? SHA256.HashData(Encoding.UTF8.GetBytes(key))
-                : throw new InvalidDataException($"{source}, line {number}: expected a key of at least {KeyLengthMin} characters, found {key.Length}. Make one with: openssl rand -hex 32");
+                : throw new InvalidDataException($"{source}, line {number}: expected a key of at least {KeyLengthMin} characters, found {key.Length}. "
+                    + $"Make one with: openssl rand -hex 32");
         }
         try
         {
@@ -84,6 +85,7 @@ public sealed class ApiKeys
         {
             // Said below.
         }
-        throw new InvalidDataException($"{source}, line {number}: expected {HashPrefix} and 64 hexadecimal digits, found {key.Length - HashPrefix.Length} other characters.");
+        throw new InvalidDataException($"{source}, line {number}: expected {HashPrefix} and 64 hexadecimal digits, found "
+            + $"{key.Length - HashPrefix.Length} other characters.");
     }
 }

@@ -16,7 +16,8 @@ internal static class Door
         {
             // A page in a browser may reach this machine under a name of its own: such requests carry that name.
             return IsThisMachine(request.Host.Host) ? new Caller(Key: null) : throw new RequestErrorException(
-                ErrorReason.Forbidden, $"Host: without API keys, expected localhost, 127.0.0.1 or [::1], found {request.Host.Host}. Start the server with keys to serve other names.");
+                ErrorReason.Forbidden, $"Host: without API keys, expected localhost, 127.0.0.1 or [::1], found {request.Host.Host}. Start the server "
+                    + $"with keys to serve other names.");
         }
         string authorization = request.Headers.Authorization.ToString();
         string key = authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) ? authorization[Bearer.Length..].Trim() : request.Headers["x-api-key"].ToString();
@@ -24,7 +25,8 @@ internal static class Door
         {
             throw new RequestErrorException(ErrorReason.Unauthorized, "Expected an API key in the header Authorization: Bearer or x-api-key, found none.");
         }
-        return keys.Find(key) is { } name ? new Caller(name) : throw new RequestErrorException(ErrorReason.Unauthorized, "The API key is unknown. Ask whoever runs this server for one.");
+        return keys.Find(key) is { } name ? new Caller(name) : throw new RequestErrorException(ErrorReason.Unauthorized, "The API key is unknown. Ask "
+            + "whoever runs this server for one.");
     }
 
     private static bool IsThisMachine(string host) =>

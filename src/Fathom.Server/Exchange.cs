@@ -16,7 +16,8 @@ internal sealed record Caller(string? Key)
     public string Holder(string? user) => Key ?? Checked(user) ?? "";
 
     private static string? Checked(string? user) => user is null || System.Text.Encoding.UTF8.GetByteCount(user) <= UserBytesMax ? user
-        : throw new RequestErrorException(ErrorReason.OutOfRange, $"user_id: expected at most {UserBytesMax} bytes, found {System.Text.Encoding.UTF8.GetByteCount(user)}.", "user_id");
+        : throw new RequestErrorException(ErrorReason.OutOfRange, $"user_id: expected at most {UserBytesMax} bytes, found "
+            + $"{System.Text.Encoding.UTF8.GetByteCount(user)}.", "user_id");
 }
 
 /// <summary>One request whose sender is known, and what answers it.</summary>
@@ -35,7 +36,8 @@ internal sealed record Exchange(HttpContext Http, ServingEngine Engine, Caller C
         if (names.Count > 0)
         {
             // Names come from the client: what no header may hold is left out.
-            Http.Response.Headers[IgnoredHeader] = string.Join(", ", names.Select(name => string.Concat(name.Where(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '.' or '-')).Trim()).Where(name => name.Length > 0));
+            IEnumerable<string> safe = names.Select(name => string.Concat(name.Where(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '.' or '-')));
+            Http.Response.Headers[IgnoredHeader] = string.Join(", ", safe.Where(name => name.Length > 0));
         }
     }
 

@@ -29,13 +29,15 @@ internal static class JsonBody
         }
         catch (JsonException e)
         {
-            throw new RequestErrorException(ErrorReason.Invalid, $"The body: expected JSON of at most {exchange.Options.JsonDepthMax} levels, found a fault at line {e.LineNumber + 1}, byte {e.BytePositionInLine}.");
+            throw new RequestErrorException(ErrorReason.Invalid, $"The body: expected JSON of at most {exchange.Options.JsonDepthMax} levels, found a "
+                + $"fault at line {e.LineNumber + 1}, byte {e.BytePositionInLine}.");
         }
         catch (BadHttpRequestException e)
         {
             throw new RequestErrorException(
                 e.StatusCode == StatusCodes.Status413PayloadTooLarge ? ErrorReason.BodyTooLarge : ErrorReason.Invalid,
-                e.StatusCode == StatusCodes.Status413PayloadTooLarge ? $"The body: expected at most {exchange.Options.BodyBytesMax:N0} bytes, found more." : e.Message);
+                e.StatusCode == StatusCodes.Status413PayloadTooLarge ? $"The body: expected at most {exchange.Options.BodyBytesMax:N0} bytes, found "
+                    + $"more." : e.Message);
         }
     }
 }

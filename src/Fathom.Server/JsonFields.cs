@@ -4,7 +4,8 @@ using System.Text.Json;
 namespace Fathom.Server;
 
 /// <summary>
-/// The fields of a JSON object, each asked for by name, kind and range; a null counts as absent. Remembers which were asked for, so that the others can be told.
+/// The fields of a JSON object, each asked for by name, kind and range; a null counts as absent. Remembers which were asked for, so that the others can be
+/// told.
 /// </summary>
 /// <param name="json">an object</param> <param name="path">its place in the body, such as messages[2]; empty for the body itself</param>
 internal sealed class JsonFields(JsonElement json, string path)
@@ -89,7 +90,8 @@ internal sealed class JsonFields(JsonElement json, string path)
         : [.. Array(name).Select((element, i) => element.ValueKind == JsonValueKind.String ? Text(element, $"{PathOf(name)}[{i}]") : throw Wrong($"{name}[{i}]", "a string", element))];
 
     /// <summary>A field that has to be there.</summary>
-    public RequestErrorException Missing(string name, string expected) => new(ErrorReason.Invalid, $"{PathOf(name)}: expected {expected}, found none.", PathOf(name));
+    public RequestErrorException Missing(string name, string expected) => new(ErrorReason.Invalid, $"{PathOf(name)}: expected {expected}, found "
+        + $"none.", PathOf(name));
 
     /// <summary>A value of the wrong kind.</summary>
     public RequestErrorException Wrong(string name, string expected, JsonElement found) =>
@@ -108,7 +110,8 @@ internal sealed class JsonFields(JsonElement json, string path)
         }
         catch (InvalidOperationException)
         {
-            throw new RequestErrorException(ErrorReason.Invalid, $"{place}: expected well-formed Unicode, found a part of a character. Was it cut in the middle?", place);
+            throw new RequestErrorException(ErrorReason.Invalid, $"{place}: expected well-formed Unicode, found a part of a character. Was it cut in "
+                + $"the middle?", place);
         }
     }
 }

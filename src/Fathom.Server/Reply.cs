@@ -19,7 +19,8 @@ internal static class Reply
     public static string NewId(string prefix) => prefix + RandomNumberGenerator.GetString(IdAlphabet, IdLength);
 
     /// <summary>
-    /// Waits for the first event, so that a request which is refused gets a status of its own. An acceptance goes into the header; where none comes in time, the response begins without.
+    /// Waits for the first event, so that a request which is refused gets a status of its own. An acceptance goes into the header; where none comes in time,
+    /// the response begins without.
     /// </summary>
     /// <exception cref="RequestErrorException">the request is refused</exception>
     public static async Task BeginAsync(Exchange exchange, PendingEvents events)
@@ -38,11 +39,17 @@ internal static class Reply
         }
     }
 
-    /// <summary>Gathers a whole generation and answers with one JSON object. While it takes long, line ends are sent, so that nobody on the way gives up.</summary>
-    /// <param name="exchange">to answer</param> <param name="events">begun</param> <param name="add">takes an event</param> <param name="error">what broke; null for nothing</param>
+    /// <summary>
+    /// Gathers a whole generation and answers with one JSON object. While it takes long, line ends are sent, so that nobody on the way gives up.
+    /// </summary>
+    /// <param name="exchange">to answer</param>
+    /// <param name="events">begun</param>
+    /// <param name="add">takes an event</param>
+    /// <param name="error">what broke; null for nothing</param>
     /// <param name="write">the members of the answer</param> <param name="writeError">those of an error</param>
     public static async Task GatherAsync(
-        Exchange exchange, PendingEvents events, Action<GenerationEvent> add, Func<RequestError?> error, Action<Utf8JsonWriter> write, Action<Utf8JsonWriter, RequestError> writeError)
+        Exchange exchange, PendingEvents events, Action<GenerationEvent> add, Func<RequestError?> error, Action<Utf8JsonWriter> write,
+        Action<Utf8JsonWriter, RequestError> writeError)
     {
         HttpResponse response = exchange.Http.Response;
         long written = Stopwatch.GetTimestamp();

@@ -41,7 +41,9 @@ internal enum ErrorReason
 }
 
 /// <summary>What a client is told when its request is refused; each dialect has its own shape for it.</summary>
-/// <param name="Reason">why</param> <param name="Message">sentences: what was expected, what was found, what to do</param> <param name="Parameter">the field that is at fault; null for none</param>
+/// <param name="Reason">why</param>
+/// <param name="Message">sentences: what was expected, what was found, what to do</param>
+/// <param name="Parameter">the field that is at fault; null for none</param>
 internal sealed record RequestError(ErrorReason Reason, string Message, string? Parameter = null)
 {
     /// <summary>The HTTP status.</summary>

@@ -13,7 +13,10 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Fathom.Server;
 
-/// <summary>The HTTP server: routes, keys, limits. It may listen before the model is loaded; requests are refused until <see cref="Serve"/>. The engine belongs to the caller.</summary>
+/// <summary>
+/// The HTTP server: routes, keys, limits. It may listen before the model is loaded; requests are refused until <see cref="Serve"/>. The engine belongs to the
+/// caller.
+/// </summary>
 public sealed class ServerHost : IAsyncDisposable
 {
     private const int ConnectionsMax = 1024;
@@ -36,7 +39,8 @@ public sealed class ServerHost : IAsyncDisposable
         }
         if (options.Keys.Count == 0 && options.Listen.FirstOrDefault(address => !IPAddress.IsLoopback(address.Address)) is { } open)
         {
-            throw new ArgumentException($"{open}: without API keys, expected an address of this machine alone, such as 127.0.0.1, found one that others reach. Give keys, or listen on 127.0.0.1.", nameof(options));
+            throw new ArgumentException($"{open}: without API keys, expected an address of this machine alone, such as 127.0.0.1, found one that "
+                + $"others reach. Give keys, or listen on 127.0.0.1.", nameof(options));
         }
         // Empty: nothing is taken from the environment or from files.
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -111,7 +115,8 @@ public sealed class ServerHost : IAsyncDisposable
         catch (Exception e)
         {
             _options.Report?.Invoke($"{http.Request.Method} {http.Request.Path}: a defect of Fathom. {e}");
-            await RefuseAsync(http, new RequestError(ErrorReason.Internal, "The server has a defect, which it has reported where it runs."), writeError).ConfigureAwait(false);
+            await RefuseAsync(http, new RequestError(ErrorReason.Internal, "The server has a defect, which it has reported where it "
+                + "runs."), writeError).ConfigureAwait(false);
         }
     }
 
@@ -144,7 +149,8 @@ public sealed class ServerHost : IAsyncDisposable
             }
         });
 
-    private static Task WriteAsync(HttpContext http, int status, Action<Utf8JsonWriter> members) => JsonReply.WriteAsync(http.Response, status, members, http.RequestAborted);
+    private static Task WriteAsync(HttpContext http, int status, Action<Utf8JsonWriter> members) =>
+        JsonReply.WriteAsync(http.Response, status, members, http.RequestAborted);
 
     private void Limit(KestrelServerOptions kestrel)
     {

@@ -6,7 +6,8 @@ using Fathom.Prompts;
 namespace Fathom.Server.OpenAi;
 
 /// <summary>The form that an answer must have: response_format.</summary>
-/// <param name="Grammar">what holds the answer to it; null for text</param> <param name="Schema">JSON text of the schema, which the model reads; null for none</param>
+/// <param name="Grammar">what holds the answer to it; null for text</param>
+/// <param name="Schema">JSON text of the schema, which the model reads; null for none</param>
 internal sealed record AnswerForm(Grammar? Grammar, string? Schema)
 {
     private const string Name = "response_format";
@@ -24,7 +25,8 @@ internal sealed record AnswerForm(Grammar? Grammar, string? Schema)
         }
         if (tools.Tools.Count > 0)
         {
-            throw new RequestErrorException(ErrorReason.Invalid, $"{Name}: expected text beside tools, found {type}. Offer tools in one request and ask for JSON in the next.", Name);
+            throw new RequestErrorException(ErrorReason.Invalid, $"{Name}: expected text beside tools, found {type}. Offer tools in one request and "
+                + $"ask for JSON in the next.", Name);
         }
         switch (type)
         {

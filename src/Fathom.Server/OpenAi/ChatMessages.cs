@@ -7,7 +7,9 @@ namespace Fathom.Server.OpenAi;
 internal static class ChatMessages
 {
     /// <summary>The messages of a body, oldest first.</summary>
-    /// <param name="fields">of the body</param> <param name="isBeta">whether the last turn may be left open</param> <param name="ignored">gets the names of fields that have no effect</param>
+    /// <param name="fields">of the body</param>
+    /// <param name="isBeta">whether the last turn may be left open</param>
+    /// <param name="ignored">gets the names of fields that have no effect</param>
     /// <exception cref="RequestErrorException">a message breaks a rule</exception>
     public static List<Message> Read(JsonFields fields, bool isBeta, ISet<string> ignored)
     {
@@ -43,7 +45,8 @@ internal static class ChatMessages
             case "user":
                 return new Message.User(content);
             case "tool":
-                return new Message.ToolResult(message.String("tool_call_id") ?? throw message.Missing("tool_call_id", "the id of the call that it answers"), content);
+                string call = message.String("tool_call_id") ?? throw message.Missing("tool_call_id", "the id of the call that it answers");
+                return new Message.ToolResult(call, content);
             case "assistant":
                 return Assistant(message, content, isLast, isBeta);
             case null:
@@ -62,12 +65,14 @@ internal static class ChatMessages
         }
         if (isPrefix && !isBeta)
         {
-            throw new RequestErrorException(ErrorReason.Invalid, $"{message.PathOf("prefix")}: expected under /beta/chat/completions, found on another path. Set the client's base to …/beta.", message.PathOf("prefix"));
+            throw new RequestErrorException(ErrorReason.Invalid, $"{message.PathOf("prefix")}: expected under /beta/chat/completions, found on "
+                + $"another path. Set the client's base to …/beta.", message.PathOf("prefix"));
         }
         if (isLast && !isPrefix)
         {
             throw new RequestErrorException(
-                ErrorReason.Invalid, $"{message.PathOf("role")}: expected the last message to be of the user or of a tool, found the assistant's. To have it continued, send \"prefix\": true under /beta/chat/completions.", message.PathOf("role"));
+                ErrorReason.Invalid, $"{message.PathOf("role")}: expected the last message to be of the user or of a tool, found the assistant's. To "
+                    + $"have it continued, send \"prefix\": true under /beta/chat/completions.", message.PathOf("role"));
         }
         // Some clients send the field under its other name.
         string reasoning = message.String("reasoning_content") ?? message.String("reasoning") ?? "";

@@ -5,7 +5,9 @@ using Fathom.Serving;
 namespace Fathom.Server.OpenAi;
 
 /// <summary>A Chat Completions request in neutral terms.</summary>
-/// <param name="Request">what the engine is asked</param> <param name="Streams">whether the answer streams</param> <param name="IncludesUsage">whether a chunk of its own tells the tokens</param>
+/// <param name="Request">what the engine is asked</param>
+/// <param name="Streams">whether the answer streams</param>
+/// <param name="IncludesUsage">whether a chunk of its own tells the tokens</param>
 /// <param name="Ignored">fields that have no effect</param>
 internal sealed record ChatRequest(GenerationRequest Request, bool Streams, bool IncludesUsage, IReadOnlyCollection<string> Ignored);
 
@@ -29,7 +31,8 @@ internal static class ChatWire
         ThinkingMode thinking = Thinking(fields, exchange.Engine.Revision, out ReasoningEffort effort, out int? budget);
         ToolFields tools = ToolFields.Read(fields, ignored);
         AnswerForm form = AnswerForm.Read(fields, tools);
-        Conversation conversation = form.Place(tools.Place(new Conversation { Messages = ChatMessages.Read(fields, isBeta, ignored), Thinking = thinking, Effort = effort }));
+        var messages = new Conversation { Messages = ChatMessages.Read(fields, isBeta, ignored), Thinking = thinking, Effort = effort };
+        Conversation conversation = form.Place(tools.Place(messages));
         var request = new GenerationRequest
         {
             Prompt = new GenerationPrompt.Chat(conversation),

@@ -27,13 +27,15 @@ internal static class CompletionEndpoint
             var stream = new EventStream(exchange.Http.Response);
             await stream.BeginAsync(exchange.Cancellation).ConfigureAwait(false);
             await stream.PumpAsync(
-                events, exchange.Options.KeepAlive, next => AddChunk(stream, next, exchange, (id, created)), () => stream.Add(EventStream.Comment), exchange.Cancellation).ConfigureAwait(false);
+                events, exchange.Options.KeepAlive, next => AddChunk(stream, next, exchange, (id, created)), () => stream.Add(EventStream.Comment),
+                exchange.Cancellation).ConfigureAwait(false);
             return;
         }
         var text = new StringBuilder();
         RequestError? error = null;
         GenerationEvent.Finished? finished = null;
-        await Reply.GatherAsync(exchange, events, Add, () => error, json => Write(json, exchange, (id, created), text.ToString(), finished), OpenAiErrors.Write).ConfigureAwait(false);
+        await Reply.GatherAsync(
+            exchange, events, Add, () => error, json => Write(json, exchange, (id, created), text.ToString(), finished), OpenAiErrors.Write).ConfigureAwait(false);
 
         void Add(GenerationEvent next)
         {

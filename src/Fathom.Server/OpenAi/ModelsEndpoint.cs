@@ -34,8 +34,10 @@ internal static class ModelsEndpoint
     public static Task AnswerOneAsync(Exchange exchange)
     {
         string name = exchange.Http.Request.RouteValues["name"] as string ?? "";
-        return name == exchange.Engine.ModelName ? JsonReply.WriteAsync(exchange.Http.Response, StatusCodes.Status200OK, json => Write(json, exchange), exchange.Cancellation)
-            : throw new RequestErrorException(ErrorReason.NotFound, $"There is no model of this name; the one that is served is {exchange.Engine.ModelName}.", "model");
+        return name == exchange.Engine.ModelName
+            ? JsonReply.WriteAsync(exchange.Http.Response, StatusCodes.Status200OK, json => Write(json, exchange), exchange.Cancellation)
+            : throw new RequestErrorException(ErrorReason.NotFound, $"There is no model of this name; the one that is served is "
+                + $"{exchange.Engine.ModelName}.", "model");
     }
 
     private static void Write(Utf8JsonWriter json, Exchange exchange)

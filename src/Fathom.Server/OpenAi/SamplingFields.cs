@@ -11,7 +11,9 @@ internal static class SamplingFields
     private static readonly string[] s_penalties = ["frequency_penalty", "presence_penalty"];
 
     /// <summary>The sampling of a body. Without a seed, each request gets one of its own.</summary>
-    /// <param name="fields">of the body</param> <param name="thinks">whether the model thinks: temperature and top_p are then its own</param> <param name="ignored">gets the names of fields that have no effect</param>
+    /// <param name="fields">of the body</param>
+    /// <param name="thinks">whether the model thinks: temperature and top_p are then its own</param>
+    /// <param name="ignored">gets the names of fields that have no effect</param>
     public static SamplingOptions Read(JsonFields fields, bool thinks, ISet<string> ignored)
     {
         double? temperature = fields.Number("temperature", 0, TemperatureMax), topP = fields.Number("top_p", float.Epsilon, 1);

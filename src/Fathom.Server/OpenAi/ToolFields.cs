@@ -8,7 +8,9 @@ using Fathom.Serving;
 namespace Fathom.Server.OpenAi;
 
 /// <summary>The functions that a request offers, and whether one must be called.</summary>
-/// <param name="Tools">as the model reads them</param> <param name="Choice">whether there must, may or must not be a call</param> <param name="Name">of the function to call; null for any</param>
+/// <param name="Tools">as the model reads them</param>
+/// <param name="Choice">whether there must, may or must not be a call</param>
+/// <param name="Name">of the function to call; null for any</param>
 internal sealed partial record ToolFields(IReadOnlyList<Tool> Tools, CallChoice Choice, string? Name)
 {
     private const int ToolsMax = 128;
@@ -88,7 +90,8 @@ internal sealed partial record ToolFields(IReadOnlyList<Tool> Tools, CallChoice 
             "auto" => (CallChoice.Free, null),
             "none" => (CallChoice.None, null),
             "required" or "any" when functions.Count > 0 => (CallChoice.Required, null),
-            "required" or "any" => throw new RequestErrorException(ErrorReason.Invalid, $"tool_choice: expected tools beside \"{word}\", found none.", "tool_choice"),
+            "required" or "any" => throw new RequestErrorException(ErrorReason.Invalid, $"tool_choice: expected tools beside \"{word}\", found "
+                + $"none.", "tool_choice"),
             _ => throw fields.Unknown("tool_choice", "none, auto, required or {\"type\": \"function\", \"function\": {\"name\": …}}", word ?? ""),
         };
     }
@@ -110,7 +113,10 @@ internal sealed partial record ToolFields(IReadOnlyList<Tool> Tools, CallChoice 
     }
 
     private static List<(string Name, JsonElement Parameters)> Schemas(List<JsonFields> functions, string? name) =>
-        [.. functions.Where(function => name is null || function.String("name") == name).Select(function => (function.String("name")!, function.Object("parameters")?.Json ?? Empty()))];
+        [.. from function in functions
+            let own = function.String("name")!                                            // it was checked
+            where name is null || own == name
+            select (own, function.Object("parameters")?.Json ?? Empty())];
 
     private static JsonElement Empty()
     {
@@ -124,7 +130,8 @@ internal sealed partial record ToolFields(IReadOnlyList<Tool> Tools, CallChoice 
         if (name is null || !FunctionName().IsMatch(name))
         {
             string found = name is null ? "none" : $"\"{(name.Length > ShownMax ? name[..ShownMax] + "…" : name)}\"";
-            throw new RequestErrorException(ErrorReason.Invalid, $"{fields.PathOf(field)}: expected 1 to 64 letters, digits, underscores and dashes, found {found}.", fields.PathOf(field));
+            throw new RequestErrorException(ErrorReason.Invalid, $"{fields.PathOf(field)}: expected 1 to 64 letters, digits, underscores and dashes, "
+                + $"found {found}.", fields.PathOf(field));
         }
     }
 

@@ -15,7 +15,10 @@ public abstract record ReplyEvent
     /// <param name="Value">The text; never empty.</param>
     public sealed record Text(string Value) : ReplyEvent;
 
-    /// <summary>A call of a tool begins. Its arguments follow while they are written; if it is complete, <see cref="ToolCalled"/> comes behind them, else <see cref="Malformed"/>.</summary>
+    /// <summary>
+    /// A call of a tool begins. Its arguments follow while they are written; if it is complete, <see cref="ToolCalled"/> comes behind them, else <see
+    /// cref="Malformed"/>.
+    /// </summary>
     /// <param name="Name">The function's name.</param>
     public sealed record ToolCallStarted(string Name) : ReplyEvent;
 

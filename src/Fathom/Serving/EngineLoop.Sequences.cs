@@ -113,8 +113,8 @@ internal sealed partial class EngineLoop
 
     private static string MemoryIsFull(OutOfMemoryException e) => $"The machine's memory is full: {e.Message} Lower --memory, so that requests wait instead.";
 
-    // Behind system text and tools, where the text parts from others, every so many tokens of a long text for the disk, and before the last token: a sequence that ends there
-    // serves the same prompt again, and a next turn whose marker for thinking is another.
+    // Behind system text and tools, where the text parts from others, every so many tokens of a long text for the disk, and before the last token: a sequence
+    // that ends there serves the same prompt again, and a next turn whose marker for thinking is another.
     private int[] Checkpoints(EncodedPrompt prompt, int cached, int common)
     {
         var places = new SortedSet<int> { prompt.Tokens.Length - 1 };
@@ -282,7 +282,8 @@ internal sealed partial class EngineLoop
     {
         foreach (ServedSequence sequence in _running.ToList())
         {
-            Fail(sequence, FaultKind.Internal, $"The forward pass failed: {e.Message} Try again; if it goes on, lower --memory or look at the disk that the model is on.");
+            Fail(sequence, FaultKind.Internal, $"The forward pass failed: {e.Message} Try again; if it goes on, lower --memory or look at the disk "
+                + $"that the model is on.");
         }
         _kept.Clear();
     }

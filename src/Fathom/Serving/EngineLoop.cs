@@ -11,8 +11,8 @@ using Fathom.Text;
 namespace Fathom.Serving;
 
 /// <summary>
-/// The one thread that owns the device, the model and all sequences. Each step is one forward pass: the next token of every sequence that writes, then pieces of prompts, as many as the
-/// step's time allows. How requests share steps never shows in their tokens.
+/// The one thread that owns the device, the model and all sequences. Each step is one forward pass: the next token of every sequence that writes, then pieces
+/// of prompts, as many as the step's time allows. How requests share steps never shows in their tokens.
 /// </summary>
 internal sealed partial class EngineLoop : IDisposable
 {

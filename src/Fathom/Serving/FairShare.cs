@@ -1,12 +1,14 @@
 namespace Fathom.Serving;
 
 /// <summary>
-/// Who was served how much: the virtual counters of fair queuing, in prompt tokens. The holder with the least is served next, so that holders with work get equal shares however
-/// many requests they send. One who comes back begins level with those at work: nothing is saved up.
+/// Who was served how much: the virtual counters of fair queuing, in prompt tokens. The holder with the least is served next, so that holders with work get
+/// equal shares however many requests they send. One who comes back begins level with those at work: nothing is saved up.
 /// </summary>
 internal sealed class FairShare
 {
-    /// <summary>What a written token costs, in prompt tokens: weights are read once for a step's few written tokens, and once for hundreds of a prompt.</summary>
+    /// <summary>
+    /// What a written token costs, in prompt tokens: weights are read once for a step's few written tokens, and once for hundreds of a prompt.
+    /// </summary>
     public const double WrittenTokenCost = 4;
 
     private readonly Dictionary<string, double> _served = new(StringComparer.Ordinal);

@@ -1,8 +1,9 @@
 namespace Fathom.Serving;
 
 /// <summary>
-/// What a generation says next. A closed set. Either <see cref="Failed"/> alone; or <see cref="Accepted"/>, <see cref="Reading"/> any number of times, then what the model writes, and
-/// at the end <see cref="Finished"/>, or <see cref="Failed"/> if something broke on the way. Reasoning comes before answer and calls; texts may be cut anywhere, never within a character.
+/// What a generation says next. A closed set. Either <see cref="Failed"/> alone; or <see cref="Accepted"/>, <see cref="Reading"/> any number of times, then
+/// what the model writes, and at the end <see cref="Finished"/>, or <see cref="Failed"/> if something broke on the way. Reasoning comes before answer and
+/// calls; texts may be cut anywhere, never within a character.
 /// </summary>
 public abstract record GenerationEvent
 {
@@ -19,7 +20,9 @@ public abstract record GenerationEvent
     }
 
     /// <summary>How far the reading of the prompt is.</summary>
-    /// <param name="Done">tokens read, cached ones included</param> <param name="Total">tokens of the prompt</param> <param name="Left">the time that is left at the present speed</param>
+    /// <param name="Done">tokens read, cached ones included</param>
+    /// <param name="Total">tokens of the prompt</param>
+    /// <param name="Left">the time that is left at the present speed</param>
     public sealed record Reading(int Done, int Total, TimeSpan Left) : GenerationEvent;
 
     /// <summary>More of the reasoning.</summary>
@@ -39,7 +42,9 @@ public abstract record GenerationEvent
     }
 
     /// <summary>A call of a tool begins. Its arguments follow; one call at a time.</summary>
-    /// <param name="Index">0 for the first call of the reply</param> <param name="Id">unguessable; the client gives it back with the result</param> <param name="Name">of the function</param>
+    /// <param name="Index">0 for the first call of the reply</param>
+    /// <param name="Id">unguessable; the client gives it back with the result</param>
+    /// <param name="Name">of the function</param>
     public sealed record CallStarted(int Index, string Id, string Name) : GenerationEvent;
 
     /// <summary>More of a call's arguments.</summary>
@@ -107,7 +112,8 @@ public enum FaultKind
 
 /// <summary>Tokens of a request.</summary>
 /// <param name="Prompt">of the prompt, cached ones included</param> <param name="Cached">of the prompt, those that needed no computing</param>
-/// <param name="Reasoning">that the model wrote before its answer</param> <param name="Completion">that the model wrote, reasoning included, the end-of-text token left out</param>
+/// <param name="Reasoning">that the model wrote before its answer</param>
+/// <param name="Completion">that the model wrote, reasoning included, the end-of-text token left out</param>
 public readonly record struct TokenUsage(int Prompt, int Cached, int Reasoning, int Completion);
 
 /// <summary>A token and the model's own log-probability of it: at temperature 1, before masks and filters.</summary>

@@ -10,14 +10,19 @@ public sealed record GenerationRequest
     /// <summary>What the model goes on from.</summary>
     public required GenerationPrompt Prompt { get; init; }
 
-    /// <summary>How tokens are drawn. The seed decides them: the same request with the same seed gives the same tokens, alone or among others, cold or from a cache.</summary>
+    /// <summary>
+    /// How tokens are drawn. The seed decides them: the same request with the same seed gives the same tokens, alone or among others, cold or from a cache.
+    /// </summary>
     public SamplingOptions Sampling { get; init; } = new();
 
-    /// <summary>Tokens to generate at most, reasoning included; null for <see cref="ServingOptions.DefaultMaxTokens"/> or what the context leaves, whichever is less.</summary>
+    /// <summary>
+    /// Tokens to generate at most, reasoning included; null for <see cref="ServingOptions.DefaultMaxTokens"/> or what the context leaves, whichever is less.
+    /// </summary>
     public int? MaxTokens { get; init; }
 
     /// <summary>
-    /// Tokens of reasoning at most, after which the answer is forced to begin; null for no limit of its own. Of the answer's tokens a quarter, 512 at most, is kept free of reasoning in any case.
+    /// Tokens of reasoning at most, after which the answer is forced to begin; null for no limit of its own. Of the answer's tokens a quarter, 512 at most, is
+    /// kept free of reasoning in any case.
     /// </summary>
     public int? ThinkingTokens { get; init; }
 

@@ -4,8 +4,8 @@ using Fathom.Tensors;
 namespace Fathom.Serving;
 
 /// <summary>
-/// Sequences that nobody works on, kept in memory for texts that begin with them. A sequence cannot be rolled back, so one is of use only to a text that begins with all of it.
-/// Used by the engine's thread only.
+/// Sequences that nobody works on, kept in memory for texts that begin with them. A sequence cannot be rolled back, so one is of use only to a text that begins
+/// with all of it. Used by the engine's thread only.
 /// </summary>
 internal sealed class KeptSequences(TimeProvider clock)
 {
@@ -27,7 +27,9 @@ internal sealed class KeptSequences(TimeProvider clock)
     public int Count => _kept.Count;
 
     /// <summary>Finds the longest sequence with which a text begins and that leaves at least one token of it to compute.</summary>
-    /// <param name="tenant">whose</param> <param name="tokens">of the text</param> <param name="common">tokens that the text shares with the beginning of any of the tenant's sequences</param>
+    /// <param name="tenant">whose</param>
+    /// <param name="tokens">of the text</param>
+    /// <param name="common">tokens that the text shares with the beginning of any of the tenant's sequences</param>
     /// <returns>to be forked; null if there is none</returns>
     public SequenceCache? Find(string tenant, ReadOnlySpan<int> tokens, out int common)
     {

@@ -22,7 +22,9 @@ internal sealed record EncodedPrompt(int[] Tokens, ThinkingMode Reply)
     public int TurnsWithoutReasoning { get; init; }
 }
 
-/// <summary>Turns prompts into tokens. Turns that the ledger knows are taken from there, token by token as they were drawn. May be called from any thread.</summary>
+/// <summary>
+/// Turns prompts into tokens. Turns that the ledger knows are taken from there, token by token as they were drawn. May be called from any thread.
+/// </summary>
 internal sealed class PromptReader(Tokenizer tokenizer, ModelConfig config, EncoderRevision revision, TurnLedger ledger)
 {
     private static readonly string[] s_chatTokens = [ProtocolTokens.User, ProtocolTokens.Assistant, ProtocolTokens.ThinkOpen, ProtocolTokens.ThinkClose];
@@ -184,7 +186,8 @@ internal sealed class PromptReader(Tokenizer tokenizer, ModelConfig config, Enco
     {
         if (!can)
         {
-            throw new RequestException($"The model's tokenizer lacks one of the tokens {string.Join(", ", tokens)}, so the model cannot {what}. Complete a text instead, or serve another model.");
+            throw new RequestException($"The model's tokenizer lacks one of the tokens {string.Join(", ", tokens)}, so the model cannot {what}. "
+                + $"Complete a text instead, or serve another model.");
         }
     }
 }

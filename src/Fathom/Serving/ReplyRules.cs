@@ -5,7 +5,9 @@ using Fathom.Text;
 
 namespace Fathom.Serving;
 
-/// <summary>Makes the rules that a request's reply follows: a limit for its reasoning, grammars for its answer and its calls. May be used from any thread.</summary>
+/// <summary>
+/// Makes the rules that a request's reply follows: a limit for its reasoning, grammars for its answer and its calls. May be used from any thread.
+/// </summary>
 internal sealed class ReplyRules(Tokenizer tokenizer, int endToken, int vocabularySize)
 {
     // Of a reply's tokens a quarter is kept for the answer behind the reasoning, and never more than this.
@@ -22,14 +24,16 @@ internal sealed class ReplyRules(Tokenizer tokenizer, int endToken, int vocabula
     {
         if (request.Calls == CallChoice.Required && request.AnswerGrammar is null && Markup is null)
         {
-            throw new RequestException($"The model's tokenizer has no token {ProtocolTokens.Dsml}, so the model cannot be made to call a tool. Leave the choice to it, or serve another model.");
+            throw new RequestException($"The model's tokenizer has no token {ProtocolTokens.Dsml}, so the model cannot be made to call a tool. Leave "
+                + $"the choice to it, or serve another model.");
         }
         if (request.AnswerGrammar is { } grammar)
         {
             int least = grammar.ShortestLength + (thinking == ThinkingMode.Thinking ? 2 : 1);
             if (maxTokens < least)
             {
-                throw new RequestException($"max_tokens: expected at least {least}, with which the shortest answer of the asked form is certain to fit, found {maxTokens}. Raise it.");
+                throw new RequestException($"max_tokens: expected at least {least}, with which the shortest answer of the asked form is certain to "
+                    + $"fit, found {maxTokens}. Raise it.");
             }
         }
         if (request.AnswerGrammar is not null || request.CallGrammar is not null)

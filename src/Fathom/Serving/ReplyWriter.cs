@@ -7,7 +7,9 @@ using Fathom.Text;
 
 namespace Fathom.Serving;
 
-/// <summary>Turns the tokens of one reply into events: whole characters, reasoning, answer and calls apart, markup never shown, stop strings found in the answer.</summary>
+/// <summary>
+/// Turns the tokens of one reply into events: whole characters, reasoning, answer and calls apart, markup never shown, stop strings found in the answer.
+/// </summary>
 internal sealed class ReplyWriter
 {
     private const int IdLength = 24;

@@ -5,7 +5,10 @@ using Fathom.Model;
 
 namespace Fathom.Serving;
 
-/// <summary>One request on its way: waiting, then a sequence that reads its prompt and writes its reply. Made by a caller's thread, then the engine's alone, but for <see cref="Cancel"/>.</summary>
+/// <summary>
+/// One request on its way: waiting, then a sequence that reads its prompt and writes its reply. Made by a caller's thread, then the engine's alone, but for
+/// <see cref="Cancel"/>.
+/// </summary>
 internal sealed class ServedSequence
 {
     private volatile bool _isCancelled;

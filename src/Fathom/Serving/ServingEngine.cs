@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
@@ -9,8 +10,9 @@ using Fathom.Text;
 namespace Fathom.Serving;
 
 /// <summary>
-/// A loaded model that serves many requests at once on a thread of its own. A request alone, among others, cold or from a cache gives the same tokens. The model, its device and its
-/// tokenizer belong to the caller, who leaves model and device alone until the engine is disposed. All members may be called from any thread.
+/// A loaded model that serves many requests at once on a thread of its own. A request alone, among others, cold or from a cache gives the same tokens. The
+/// model, its device and its tokenizer belong to the caller, who leaves model and device alone until the engine is disposed. All members may be called from any
+/// thread.
 /// </summary>
 public sealed class ServingEngine : IDisposable
 {
@@ -23,7 +25,10 @@ public sealed class ServingEngine : IDisposable
     private int _requests = -1;
 
     /// <summary>Starts the engine's thread.</summary>
-    /// <param name="model">a loaded model</param> <param name="device">the device it is on</param> <param name="tokenizer">the model's</param> <param name="options">how to serve</param>
+    /// <param name="model">a loaded model</param>
+    /// <param name="device">the device it is on</param>
+    /// <param name="tokenizer">the model's</param>
+    /// <param name="options">how to serve</param>
     /// <exception cref="RequestException">an option is out of range, or the tokenizer has more tokens than the model</exception>
     /// <exception cref="IOException">a file of the model can't be read</exception>
     public ServingEngine(LanguageModel model, Device device, Tokenizer tokenizer, ServingOptions options)
@@ -35,7 +40,8 @@ public sealed class ServingEngine : IDisposable
         if (tokenizer.VocabularySize > model.Config.VocabularySize)
         {
             throw new RequestException(
-                $"tokenizer.json: expected at most {model.Config.VocabularySize} tokens, as many as the model has, found {tokenizer.VocabularySize}. Does it belong to the model?");
+                $"tokenizer.json: expected at most {model.Config.VocabularySize} tokens, as many as the model has, found {tokenizer.VocabularySize}. "
+                    + $"Does it belong to the model?");
         }
         _model = model;
         _tokenizer = tokenizer;
@@ -151,19 +157,23 @@ public sealed class ServingEngine : IDisposable
     {
         if (promptTokens >= _options.Context)
         {
-            return new GenerationEvent.Failed(FaultKind.TooLarge, FormattableString.Invariant(
-                $"The prompt has {promptTokens:N0} tokens, and the context of {_options.Context:N0} tokens must hold it and an answer. Shorten it, or start the server with a larger --context."));
+            return new GenerationEvent.Failed(FaultKind.TooLarge, string.Create(CultureInfo.InvariantCulture,
+                $"The prompt has {promptTokens:N0} tokens, and the context of {_options.Context:N0} tokens must hold it and an answer. Shorten it, or "
+                    + $"start the server with a larger --context."));
         }
         long answer = Math.Min(request.MaxTokens ?? 1, _options.Context - promptTokens), need = _loop.Need((int)(promptTokens + answer - 1));
         if (need <= _options.MemoryBytes)
         {
             return null;
         }
-        return new GenerationEvent.Failed(FaultKind.TooLarge, FormattableString.Invariant(
-            $"{promptTokens:N0} tokens of prompt and {answer:N0} of answer need {Bytes(need)} of memory, the server has {Bytes(_options.MemoryBytes)}, which is enough for {TokensThatFit():N0} tokens. Shorten the prompt, lower max_tokens, or start the server with a larger --memory."));
+        return new GenerationEvent.Failed(FaultKind.TooLarge, string.Create(CultureInfo.InvariantCulture,
+            $"{promptTokens:N0} tokens of prompt and {answer:N0} of answer need {Bytes(need)} of memory, the server has "
+                + $"{Bytes(_options.MemoryBytes)}, which is enough for {TokensThatFit():N0} tokens. Shorten the prompt, lower max_tokens, or start "
+                + $"the server with a larger --memory."));
     }
 
-    private static string Bytes(long bytes) => bytes >= 1e9 ? FormattableString.Invariant($"{bytes / 1e9:F2} GB") : FormattableString.Invariant($"{bytes / 1e6:F1} MB");
+    private static string Bytes(long bytes) => bytes >= 1e9
+        ? FormattableString.Invariant($"{bytes / 1e9:F2} GB") : FormattableString.Invariant($"{bytes / 1e6:F1} MB");
 
     // Where the request names no number, what memory holds.
     private int DefaultMaxTokens(int promptTokens) => Math.Clamp(TokensThatFit() - promptTokens + 1, 1, _options.DefaultMaxTokens);

@@ -35,7 +35,10 @@ public sealed record ServingOptions
     /// <summary>What it must take to compute a text again for it to be written to the disk.</summary>
     public TimeSpan StoreWorthwhile { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>Replies that are written instead of what the model would choose, one a request, in the order of arrival; the forward pass runs as ever. For tests of clients.</summary>
+    /// <summary>
+    /// Replies that are written instead of what the model would choose, one a request, in the order of arrival; the forward pass runs as ever. For tests of
+    /// clients.
+    /// </summary>
     public IReadOnlyList<string> Script { get; init; } = [];
 
     /// <summary>Opens the store of a tenant; null keeps nothing on a disk. Called by the engine's thread.</summary>

@@ -7,7 +7,9 @@ namespace Fathom.Serving;
 internal static class TokenScores
 {
     /// <summary>A drawn token beside the likeliest ones.</summary>
-    /// <param name="logits">(vocabulary), those that it was drawn from</param> <param name="token">what was drawn</param> <param name="top">how many of the likeliest</param>
+    /// <param name="logits">(vocabulary), those that it was drawn from</param>
+    /// <param name="token">what was drawn</param>
+    /// <param name="top">how many of the likeliest</param>
     /// <param name="tokenizer">of the model</param>
     public static TokenScore Of(ReadOnlySpan<float> logits, Token token, int top, Tokenizer tokenizer) =>
         Of(token, tokenizer) with { Top = [.. LogProbabilities.Likeliest(logits, top).Select(likely => Of(likely, tokenizer))] };

@@ -3,8 +3,9 @@ using Fathom.Prompts;
 namespace Fathom.Serving;
 
 /// <summary>
-/// Remembers turns as the model wrote them, so that a client need not send reasoning back and the next prompt continues the very tokens that are cached. Turns with calls are found by
-/// the calls' ids, all by what the client sees of the conversation up to them. The turns that were not used for the longest time are forgotten first. May be called from any thread.
+/// Remembers turns as the model wrote them, so that a client need not send reasoning back and the next prompt continues the very tokens that are cached. Turns
+/// with calls are found by the calls' ids, all by what the client sees of the conversation up to them. The turns that were not used for the longest time are
+/// forgotten first. May be called from any thread.
 /// </summary>
 internal sealed class TurnLedger(long bytesMax)
 {
@@ -48,7 +49,9 @@ internal sealed class TurnLedger(long bytesMax)
     }
 
     /// <summary>The turn that a client's message repeats; null if it is unknown or the client has changed it.</summary>
-    /// <param name="tenant">whose conversation</param> <param name="before">hash of what stands before the message</param> <param name="message">as the client sent it</param>
+    /// <param name="tenant">whose conversation</param>
+    /// <param name="before">hash of what stands before the message</param>
+    /// <param name="message">as the client sent it</param>
     public Transcript? Find(string tenant, string before, Message.Assistant message)
     {
         lock (_lock)

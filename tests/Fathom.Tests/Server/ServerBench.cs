@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Text;
 using System.Text.Json;
@@ -11,12 +12,13 @@ namespace Fathom.Tests.Server;
 /// <summary>A server in this process on a free port, the bundled model behind it.</summary>
 internal sealed class ServerBench : IAsyncDisposable
 {
+    private readonly ConcurrentQueue<string> _reports;
     private readonly ServingBench _serving;
     private readonly ServerHost _host;
 
-    private ServerBench(ServingBench serving, ServerHost host)
+    private ServerBench(ServingBench serving, ServerHost host, ConcurrentQueue<string> reports)
     {
-        (_serving, _host) = (serving, host);
+        (_serving, _host, _reports) = (serving, host, reports);
         Client = new HttpClient { BaseAddress = new Uri(host.Addresses.Single()), Timeout = TimeSpan.FromMinutes(2) };
     }
 
@@ -29,7 +31,8 @@ internal sealed class ServerBench : IAsyncDisposable
     /// <param name="change">of the server's options</param> <param name="serving">of the engine's</param> <param name="isLoaded">whether the model is there already</param>
     public static async Task<ServerBench> StartAsync(Func<ServerOptions, ServerOptions>? change = null, Func<ServingOptions, ServingOptions>? serving = null, bool isLoaded = true)
     {
-        var options = new ServerOptions { Listen = [new IPEndPoint(IPAddress.Loopback, 0)], Report = message => Assert.Fail(message) };
+        var reports = new ConcurrentQueue<string>();
+        var options = new ServerOptions { Listen = [new IPEndPoint(IPAddress.Loopback, 0)], Report = reports.Enqueue };
         var host = new ServerHost(change?.Invoke(options) ?? options);
         await host.StartAsync(Cancellation);
         var bench = new ServingBench(serving);
@@ -37,7 +40,7 @@ internal sealed class ServerBench : IAsyncDisposable
         {
             host.Serve(bench.Engine);
         }
-        return new ServerBench(bench, host);
+        return new ServerBench(bench, host, reports);
     }
 
     /// <summary>Posts a body and reads the answer as JSON.</summary>
@@ -68,5 +71,7 @@ internal sealed class ServerBench : IAsyncDisposable
         Client.Dispose();
         _serving.Dispose();
         await _host.DisposeAsync();
+        // A defect is reported where the server runs, and is no answer to a client.
+        Assert.True(_reports.IsEmpty, string.Join('\n', _reports));
     }
 }
