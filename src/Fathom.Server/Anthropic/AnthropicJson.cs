@@ -75,6 +75,9 @@ internal static class AnthropicJson
                 json.WriteString("name", block.Name);
                 json.WritePropertyName("input");
                 WriteInput(json, begins ? "{}" : block.Text.ToString());
+                json.WriteStartObject("caller");
+                json.WriteString("type", "direct");                                       // by the model itself
+                json.WriteEndObject();
                 break;
         }
     }

@@ -1,7 +1,6 @@
 using System.Text;
 using System.Text.Json;
 using Anthropic;
-using Anthropic.Core;
 using Anthropic.Exceptions;
 using Anthropic.Models.Messages;
 using Fathom.Tests;

@@ -43,11 +43,11 @@ public class MessageReplyTests
             """content_block_delta {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"I read "}}""",
             """content_block_delta {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"it."}}""",
             """content_block_stop {"type":"content_block_stop","index":1}""",
-            """content_block_start {"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"call_a","name":"read","input":{}}}""",
+            """content_block_start {"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"call_a","name":"read","input":{},"caller":{"type":"direct"}}}""",
             """content_block_delta {"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{\"path\": \"a"}}""",
             """content_block_delta {"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":".txt\"}"}}""",
             """content_block_stop {"type":"content_block_stop","index":2}""",
-            """content_block_start {"type":"content_block_start","index":3,"content_block":{"type":"tool_use","id":"call_b","name":"list","input":{}}}""",
+            """content_block_start {"type":"content_block_start","index":3,"content_block":{"type":"tool_use","id":"call_b","name":"list","input":{},"caller":{"type":"direct"}}}""",
             """content_block_delta {"type":"content_block_delta","index":3,"delta":{"type":"input_json_delta","partial_json":"{}"}}""",
             """content_block_stop {"type":"content_block_stop","index":3}""",
             """message_delta {"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"input_tokens":20,"cache_creation_input_tokens":0,"cache_read_input_tokens":10,"output_tokens":15,"output_tokens_details":{"thinking_tokens":4}}}""",
@@ -61,7 +61,7 @@ public class MessageReplyTests
     {
         string signature = ThinkingSignature.Of("Let me look.");
         Assert.Equal(
-            $$$$"""{"id":"id_1","type":"message","role":"assistant","model":"nano","system_fingerprint":"fp_1","content":[{"type":"thinking","thinking":"Let me look.","signature":"{{{{signature}}}}"},{"type":"text","text":"I read it."},{"type":"tool_use","id":"call_a","name":"read","input":{"path":"a.txt"}},{"type":"tool_use","id":"call_b","name":"list","input":{}}],"stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":20,"cache_creation_input_tokens":0,"cache_read_input_tokens":10,"output_tokens":15,"output_tokens_details":{"thinking_tokens":4}}}""",
+            $$$$"""{"id":"id_1","type":"message","role":"assistant","model":"nano","system_fingerprint":"fp_1","content":[{"type":"thinking","thinking":"Let me look.","signature":"{{{{signature}}}}"},{"type":"text","text":"I read it."},{"type":"tool_use","id":"call_a","name":"read","input":{"path":"a.txt"},"caller":{"type":"direct"}},{"type":"tool_use","id":"call_b","name":"list","input":{},"caller":{"type":"direct"}}],"stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":20,"cache_creation_input_tokens":0,"cache_read_input_tokens":10,"output_tokens":15,"output_tokens_details":{"thinking_tokens":4}}}""",
             Whole(Request(), s_whole));
     }
 
