@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using Fathom.Cache;
-using Fathom.Engine;
 using Fathom.Prompts;
 using Fathom.Server;
 using Fathom.Serving;
