@@ -1,6 +1,8 @@
 using System.Net;
 using System.Text.Json;
+using Fathom.Server.Anthropic;
 using Fathom.Server.OpenAi;
+using Fathom.Server.Responses;
 using Fathom.Serving;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -79,6 +81,12 @@ public sealed class ServerHost : IAsyncDisposable
             Map("GET", $"/beta{prefix}/models", ModelsEndpoint.AnswerAsync, OpenAiErrors.Write);
             Map("POST", $"/beta{prefix}/chat/completions", ChatEndpoint.AnswerBetaAsync, OpenAiErrors.Write);
             Map("POST", $"/beta{prefix}/completions", CompletionEndpoint.AnswerAsync, OpenAiErrors.Write);
+            Map("POST", $"{prefix}/responses", ResponsesEndpoint.AnswerAsync, OpenAiErrors.Write);
+        }
+        foreach (string prefix in new[] { "", "/anthropic" })
+        {
+            Map("POST", $"{prefix}/v1/messages", MessagesEndpoint.AnswerAsync, AnthropicErrors.Write);
+            Map("POST", $"{prefix}/v1/messages/count_tokens", MessagesEndpoint.CountAsync, AnthropicErrors.Write);
         }
         _app.MapFallback("{**path}", http => RefuseAsync(
             http, new RequestError(ErrorReason.NotFound, $"There is no {http.Request.Method} {http.Request.Path} here."), OpenAiErrors.Write));
