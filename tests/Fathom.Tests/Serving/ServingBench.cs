@@ -1,5 +1,6 @@
 using Fathom.Cache;
 using Fathom.Cpu;
+using Fathom.Devices;
 using Fathom.Engine;
 using Fathom.Prompts;
 using Fathom.Serving;
@@ -32,15 +33,18 @@ internal sealed class ServingBench : IDisposable
 {
     public const string EndOfSentence = ProtocolTokens.EndOfSentence;
 
-    private readonly CpuDevice _device = new(2);
+    private readonly CpuDevice _cpu = new(2);
     private readonly LanguageModel _model;
     private readonly Tokenizer _tokenizer;
 
     /// <param name="change">of the options that tests have by default</param> <param name="maxRows">of a batch</param> <param name="store">folder of a store, or null</param>
-    public ServingBench(Func<ServingOptions, ServingOptions>? change = null, int maxRows = 64, string? store = null, string model = "fathom-nano")
+    /// <param name="model">its folder's name</param> <param name="decorate">what stands before the processor, or null</param>
+    public ServingBench(
+        Func<ServingOptions, ServingOptions>? change = null, int maxRows = 64, string? store = null, string model = "fathom-nano", Func<Device, Device>? decorate = null)
     {
+        Device device = decorate?.Invoke(_cpu) ?? _cpu;
         string folder = TestFiles.Path("models", model);
-        _model = LanguageModel.Load(folder, _device, new LoadOptions { MaxRows = maxRows });
+        _model = LanguageModel.Load(folder, device, new LoadOptions { MaxRows = maxRows });
         _tokenizer = Tokenizer.Load(folder);
         var options = new ServingOptions
         {
@@ -48,9 +52,9 @@ internal sealed class ServingBench : IDisposable
             MemoryBytes = 1_000_000_000,
             DefaultMaxTokens = 256,
             StoreWorthwhile = TimeSpan.Zero,
-            OpenStore = store is null ? null : tenant => new PrefixStore(store, StoreScope.Of(_model, tenant), _device, _model.Transformer.Layout, new StoreOptions()),
+            OpenStore = store is null ? null : tenant => new PrefixStore(store, StoreScope.Of(_model, tenant), device, _model.Transformer.Layout, new StoreOptions()),
         };
-        Engine = new ServingEngine(_model, _device, _tokenizer, change?.Invoke(options) ?? options);
+        Engine = new ServingEngine(_model, device, _tokenizer, change?.Invoke(options) ?? options);
     }
 
     public ServingEngine Engine { get; }
@@ -96,6 +100,6 @@ internal sealed class ServingBench : IDisposable
     {
         Engine.Dispose();
         _model.Dispose();
-        _device.Dispose();
+        _cpu.Dispose();
     }
 }
