@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Fathom.Prompts;
-using Fathom.Server.OpenAi;
 using Fathom.Serving;
 
 namespace Fathom.Server.Anthropic;
@@ -114,8 +113,8 @@ internal static class MessagesWire
     // The field has had two places.
     private static AnswerForm Form(JsonFields fields, bool hasTools)
     {
-        AnswerForm form = SchemaField.Read(fields, "output_format", hasTools);
-        return fields.Object("output_config") is { } output && form.Grammar is null ? SchemaField.Read(output, "format", hasTools) : form;
+        AnswerForm form = AnswerForm.Read(fields, "output_format", hasTools);
+        return fields.Object("output_config") is { } output && form.Grammar is null ? AnswerForm.Read(output, "format", hasTools) : form;
     }
 
     // What has no effect here must still be what it should be.

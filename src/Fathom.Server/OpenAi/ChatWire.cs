@@ -30,7 +30,7 @@ internal static class ChatWire
         fields.Any("user");
         ThinkingMode thinking = Thinking(fields, exchange.Engine.Revision, out ReasoningEffort effort, out int? budget);
         ToolFields tools = ToolFields.Read(fields, ignored);
-        AnswerForm form = AnswerForm.Read(fields, tools);
+        AnswerForm form = AnswerForm.Read(fields, "response_format", tools.Tools.Count > 0, wrapper: "json_schema");
         var messages = new Conversation { Messages = ChatMessages.Read(fields, isBeta, ignored), Thinking = thinking, Effort = effort };
         Conversation conversation = form.Place(tools.Place(messages));
         var request = new GenerationRequest
@@ -41,8 +41,8 @@ internal static class ChatWire
             ThinkingTokens = budget,
             StopStrings = fields.Strings("stop"),
             TopLogProbabilities = LogProbabilities(fields),
-            AnswerGrammar = form.Grammar ?? tools.Reply,
-            CallGrammar = tools.Block,
+            AnswerGrammar = form.Grammar ?? tools.Grammars.Reply,
+            CallGrammar = tools.Grammars.Block,
             Calls = tools.Choice,
             CallName = tools.Name,
             Tenant = exchange.Caller.Tenant(user),
@@ -66,21 +66,9 @@ internal static class ChatWire
             "disabled" => false,
             _ => throw thinking!.Unknown("type", "enabled or disabled", type),             // it has a type
         };
-        string? name = fields.String("reasoning_effort");
-        effort = Effort(fields, name, revision);
-        return isOn && name != "none" ? ThinkingMode.Thinking : ThinkingMode.Chat;
+        effort = Efforts.Read(fields, "reasoning_effort", revision);
+        return isOn && fields.String("reasoning_effort") != "none" ? ThinkingMode.Thinking : ThinkingMode.Chat;
     }
-
-    // The levels of the API, as each encoder knows them.
-    private static ReasoningEffort Effort(JsonFields fields, string? name, EncoderRevision revision) => (name, revision) switch
-    {
-        (null or "none", _) => ReasoningEffort.Unspecified,
-        ("minimal" or "low", EncoderRevision.July31) => ReasoningEffort.Low,
-        ("minimal" or "low" or "medium" or "high", _) => ReasoningEffort.High,
-        ("xhigh", EncoderRevision.July31) => ReasoningEffort.High,
-        ("xhigh" or "max" or "ultra", _) => ReasoningEffort.Max,
-        _ => throw fields.Unknown("reasoning_effort", "none, minimal, low, medium, high, xhigh, max or ultra", name),
-    };
 
     private static int? LogProbabilities(JsonFields fields)
     {

@@ -1,7 +1,5 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using Fathom.Engine;
-using Fathom.Grammars;
 using Fathom.Prompts;
 using Fathom.Serving;
 
@@ -11,18 +9,10 @@ namespace Fathom.Server.OpenAi;
 /// <param name="Tools">as the model reads them</param>
 /// <param name="Choice">whether there must, may or must not be a call</param>
 /// <param name="Name">of the function to call; null for any</param>
-internal sealed partial record ToolFields(IReadOnlyList<Tool> Tools, CallChoice Choice, string? Name)
+/// <param name="Grammars">what holds calls to the functions' schemas</param>
+internal sealed partial record ToolFields(IReadOnlyList<Tool> Tools, CallChoice Choice, string? Name, CallGrammars Grammars)
 {
     private const int ToolsMax = 128;
-
-    // Of a function without parameters.
-    private const string NoParameters = "{\"type\": \"object\", \"properties\": {}}";
-
-    /// <summary>What a reply must be that calls a function; null if it need not, or if a schema asks for what cannot be enforced.</summary>
-    public Grammar? Reply { get; private init; }
-
-    /// <summary>What every call must be; null where no function is strict.</summary>
-    public Grammar? Block { get; private init; }
 
     /// <summary>Reads tools and tool_choice.</summary>
     /// <param name="fields">of the body</param> <param name="ignored">gets the names of tools that have no effect</param>
@@ -48,12 +38,8 @@ internal sealed partial record ToolFields(IReadOnlyList<Tool> Tools, CallChoice 
             throw new RequestErrorException(ErrorReason.Invalid, $"tools: expected at most {ToolsMax} functions, found {functions.Count}.", "tools");
         }
         (CallChoice choice, string? name) = ReadChoice(fields, functions);
-        bool isStrict = functions.Exists(function => function.Boolean("strict") ?? false);
-        return new ToolFields([.. functions.Select(function => new Tool(function.Json.GetRawText()))], choice, name)
-        {
-            Block = isStrict && choice == CallChoice.Free ? Made(() => ToolGrammar.Block(Schemas(functions, name: null)), isStrict) : null,
-            Reply = choice == CallChoice.Required ? Made(() => ToolGrammar.Reply(Schemas(functions, name)), isStrict) : null,
-        };
+        CallSchema[] schemas = [.. functions.Select(Schema)];
+        return new ToolFields([.. functions.Select(function => new Tool(function.Json.GetRawText()))], choice, name, CallGrammars.Of(schemas, choice, name));
     }
 
     /// <summary>Puts the functions where the model looks for them.</summary>
@@ -96,33 +82,8 @@ internal sealed partial record ToolFields(IReadOnlyList<Tool> Tools, CallChoice 
         };
     }
 
-    private static Grammar? Made(Func<Grammar> make, bool isStrict)
-    {
-        try
-        {
-            return make();
-        }
-        catch (RequestException) when (!isStrict)
-        {
-            return null;                                                                  // the opening is forced, and the rest is the model's
-        }
-        catch (RequestException e)
-        {
-            throw new RequestErrorException(ErrorReason.Invalid, e.Message, "tools");
-        }
-    }
-
-    private static List<(string Name, JsonElement Parameters)> Schemas(List<JsonFields> functions, string? name) =>
-        [.. from function in functions
-            let own = function.String("name")!                                            // it was checked
-            where name is null || own == name
-            select (own, function.Object("parameters")?.Json ?? Empty())];
-
-    private static JsonElement Empty()
-    {
-        using JsonDocument none = JsonDocument.Parse(NoParameters);
-        return none.RootElement.Clone();
-    }
+    private static CallSchema Schema(JsonFields function) => new(
+        function.String("name")!, function.Object("parameters")?.Json, function.Boolean("strict") ?? false);     // the name was checked
 
     private static void RequireName(JsonFields fields, string field, string? name)
     {

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Fathom.Prompts;
-using Fathom.Server.OpenAi;
 using Fathom.Serving;
 
 namespace Fathom.Server.Responses;
@@ -101,7 +100,7 @@ internal static class ResponsesWire
         {
             return new AnswerForm(null, null);
         }
-        AnswerForm form = SchemaField.Read(text, "format", hasTools);
+        AnswerForm form = AnswerForm.Read(text, "format", hasTools);
         if (text.String("verbosity") is not (null or "medium"))
         {
             ignored.Add("text.verbosity");

@@ -157,7 +157,7 @@ public class ChatEndpointTests
     [InlineData("""{"messages": [{"role": "user", "content": "a"}], "tools": [{"type": "function", "function": {"name": "a b"}}]}""", 400, "found \"a b\"", "tools[0].function.name")]
     [InlineData("""{"messages": [{"role": "user", "content": "a"}], "tool_choice": "required"}""", 400, "expected tools", "tool_choice")]
     [InlineData("""{"messages": [{"role": "user", "content": "a"}], "response_format": {"type": "xml"}}""", 400, "json_object or json_schema", "response_format.type")]
-    [InlineData("""{"messages": [{"role": "user", "content": "a"}], "response_format": {"type": "json_schema", "json_schema": {"schema": {"oneOf": []}}}}""", 400, "oneOf", "response_format")]
+    [InlineData("""{"messages": [{"role": "user", "content": "a"}], "response_format": {"type": "json_schema", "json_schema": {"schema": {"oneOf": []}}}}""", 400, "oneOf", "response_format.json_schema.schema")]
     [InlineData("""{"messages": [{"role": "user", "content": "a"}], "response_format": {"type": "json_object"}, "tools": [{"function": {"name": "f"}}]}""", 400, "beside tools", "response_format")]
     [InlineData("""{"messages": [{"role": "user", "content": "a"}], "tools": [{"function": {"name": "f", "strict": true, "parameters": {"type": "object", "properties": {"a": {"oneOf": []}}}}}]}""", 400, "tool f", "tools")]
     [InlineData("""{"messages": [{"role": "user", "content": "a"}], "thinking": {"type": "maybe"}}""", 400, "enabled or disabled", "thinking.type")]

@@ -1,6 +1,6 @@
 using Fathom.Engine;
 
-namespace Fathom.Server.OpenAi;
+namespace Fathom.Server;
 
 /// <summary>Reads how tokens are drawn. Stateless.</summary>
 internal static class SamplingFields
