@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using Fathom.Serving;
 
@@ -49,43 +48,11 @@ internal static class OpenAiJson
     public static void WriteLogProbabilities(Utf8JsonWriter json, IReadOnlyList<TokenScore> reasoning, IReadOnlyList<TokenScore> answer)
     {
         json.WriteStartObject("logprobs");
-        WriteScores(json, "content", answer);
+        ScoreJson.Write(json, "content", answer);
         if (reasoning.Count > 0)
         {
-            WriteScores(json, "reasoning_content", reasoning);
+            ScoreJson.Write(json, "reasoning_content", reasoning);
         }
         json.WriteEndObject();
-    }
-
-    private static void WriteScores(Utf8JsonWriter json, string name, IReadOnlyList<TokenScore> scores)
-    {
-        json.WriteStartArray(name);
-        foreach (TokenScore score in scores)
-        {
-            json.WriteStartObject();
-            WriteScore(json, score);
-            json.WriteStartArray("top_logprobs");
-            foreach (TokenScore top in score.Top)
-            {
-                json.WriteStartObject();
-                WriteScore(json, top);
-                json.WriteEndObject();
-            }
-            json.WriteEndArray();
-            json.WriteEndObject();
-        }
-        json.WriteEndArray();
-    }
-
-    private static void WriteScore(Utf8JsonWriter json, TokenScore score)
-    {
-        json.WriteString("token", Encoding.UTF8.GetString(score.Bytes.Span));
-        json.WriteNumber("logprob", score.LogProbability);
-        json.WriteStartArray("bytes");
-        foreach (byte value in score.Bytes.Span)
-        {
-            json.WriteNumberValue(value);
-        }
-        json.WriteEndArray();
     }
 }

@@ -91,7 +91,7 @@ internal sealed class ResponseEvents(EventStream stream)
         json.WriteString(member, text);
         if (scores is not null)
         {
-            ResponseJson.WriteScores(json, scores);
+            ScoreJson.Write(json, "logprobs", scores);
         }
     });
 

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using Fathom.Serving;
 
@@ -76,41 +75,8 @@ internal static class ResponseJson
         {
             json.WriteStartArray("annotations");
             json.WriteEndArray();
-            WriteScores(json, scores);
+            ScoreJson.Write(json, "logprobs", scores);
         }
-    }
-
-    /// <summary>Log-probabilities.</summary>
-    public static void WriteScores(Utf8JsonWriter json, IReadOnlyList<TokenScore> scores)
-    {
-        json.WriteStartArray("logprobs");
-        foreach (TokenScore score in scores)
-        {
-            json.WriteStartObject();
-            WriteScore(json, score);
-            json.WriteStartArray("top_logprobs");
-            foreach (TokenScore top in score.Top)
-            {
-                json.WriteStartObject();
-                WriteScore(json, top);
-                json.WriteEndObject();
-            }
-            json.WriteEndArray();
-            json.WriteEndObject();
-        }
-        json.WriteEndArray();
-    }
-
-    private static void WriteScore(Utf8JsonWriter json, TokenScore score)
-    {
-        json.WriteString("token", Encoding.UTF8.GetString(score.Bytes.Span));
-        json.WriteNumber("logprob", score.LogProbability);
-        json.WriteStartArray("bytes");
-        foreach (byte value in score.Bytes.Span)
-        {
-            json.WriteNumberValue(value);
-        }
-        json.WriteEndArray();
     }
 
     private static void WriteContent(Utf8JsonWriter json, ResponseItem item)
