@@ -26,13 +26,16 @@ internal sealed class CacheArguments
         command.Add(_budget);
     }
 
-    /// <summary>The model's store, or that of a tenant in it.</summary>
-    public PrefixStore Open(ParseResult parsed, ModelSession session, string tenant = "")
+    /// <summary>The model's store.</summary>
+    public PrefixStore Open(ParseResult parsed, ModelSession session) => Open(parsed, session, StoreScope.Of(session.Model));
+
+    /// <summary>The store of a namespace of the model, a tenant's for one: to find a namespace out reads the model's files.</summary>
+    public PrefixStore Open(ParseResult parsed, ModelSession session, CacheNamespace scope)
     {
         double budget = parsed.GetValue(_budget);
         if (!(budget > 0) || budget > 1e9)
             throw new UsageException($"--cache-budget: expected gigabytes above 0, found {budget}.");
         var options = new StoreOptions { BudgetBytes = (long)(budget * 1e9), Report = Console.Error.WriteLine };
-        return new PrefixStore(parsed.GetValue(_folder) ?? DefaultFolder, StoreScope.Of(session.Model, tenant), session.Device, session.Model.Transformer.Layout, options);
+        return new PrefixStore(parsed.GetValue(_folder) ?? DefaultFolder, scope, session.Device, session.Model.Transformer.Layout, options);
     }
 }

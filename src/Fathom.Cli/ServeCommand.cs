@@ -4,6 +4,7 @@ using System.Net;
 using System.Text.Json;
 using Fathom.Cache;
 using Fathom.Devices;
+using Fathom.Engine;
 using Fathom.Prompts;
 using Fathom.Server;
 using Fathom.Serving;
@@ -189,8 +190,10 @@ internal static class ServeCommand
 
         private Func<string, PrefixStore> Stores(ParseResult parsed, ModelSession session)
         {
-            _caches.Open(parsed, session);                                                // what is wrong shows now
-            return tenant => _caches.Open(parsed, session, tenant);
+            // The model's files are read for this once, not on the engine's thread for every tenant.
+            CacheNamespace scope = StoreScope.Of(session.Model);
+            _caches.Open(parsed, session, scope);                                         // what is wrong shows now
+            return tenant => _caches.Open(parsed, session, new CacheNamespace(scope.Model, scope.Parts, tenant));
         }
 
         private long Memory(ParseResult parsed)
