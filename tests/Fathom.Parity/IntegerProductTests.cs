@@ -49,6 +49,37 @@ public class IntegerProductTests
         }
     }
 
+    [Theory]
+    [InlineData(32)]
+    [InlineData(64)]
+    [InlineData(96)]
+    [InlineData(128)]
+    public void Scores_straight_from_rows_are_the_bits_of_scores_from_planes(int d)
+    {
+        const int heads = 4;
+        Assert.SkipUnless(IndexerScores.CanRunDirect(heads, d), "This processor has no such instructions, or they are turned off.");
+        var random = new Random(d);
+        var format = new RowFormat(RowKind.Fp4, d, 0);
+        (float[] queries, _) = Rounded(random, heads, format);
+        (_, byte[] rows) = Rounded(random, Int8Dot.Keys, format);
+        // The smallest scale is a subnormal single, the last code no number.
+        rows[(3 * format.Bytes) - 1] = 0;
+        rows[(21 * format.Bytes) - 1] = 255;
+        float[] weights = [0.5f, -0.25f, 1.5f, 0.125f];
+        int blocks = d / Int8Dot.Block;
+        var codes = new sbyte[heads * blocks * Int8Dot.Block];
+        var corrections = new int[heads * blocks];
+        var planes = new byte[Int8Dot.BytesOfPlanes(blocks)];
+        float[] scales = new float[heads * blocks], keyScales = new float[blocks * Int8Dot.Keys], products = new float[heads * Int8Dot.Keys];
+        float[] expected = new float[Int8Dot.Keys], direct = new float[Int8Dot.Keys];
+        IndexerScores.Encode(queries, d, codes, scales, corrections);
+        Int8Dot.Spread(rows, format.Bytes, d, 0, planes, keyScales);
+        IndexerScores.Run(codes, scales, corrections, weights, planes, keyScales, products, expected);
+        IndexerScores.RunDirect(codes, scales, corrections, weights, rows, format.Bytes, direct);
+        Assert.Equal(expected.Select(BitConverter.SingleToInt32Bits), direct.Select(BitConverter.SingleToInt32Bits));
+        Assert.True(float.IsNaN(direct[20]) && direct.Count(float.IsNaN) == 1 && direct.Distinct().Count() > 8);
+    }
+
     // Blocks of different scales, one of zeros among them.
     private static (float[] Values, byte[] Rows) Rounded(Random random, int count, RowFormat format)
     {

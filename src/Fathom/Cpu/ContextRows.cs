@@ -17,7 +17,7 @@ internal readonly ref struct ContextRows
     private readonly int _windowLength;
 
     /// <summary>The rows of queries <paramref name="first"/> … of <paramref name="queries"/>.</summary>
-    public ContextRows(in ContextOperand context, int queries, int first, int count)
+    public ContextRows(scoped in ContextOperand context, int queries, int first, int count)
     {
         _context = context;
         _firstQuery = first;
@@ -54,29 +54,27 @@ internal readonly ref struct ContextRows
     public (int First, int End) Compressed(int query) =>
         (WindowRows, _context.Selection.IsNone ? WindowRows + _context.Visible(_context.FirstPosition + _firstQuery + query) : Count);
 
-    /// <summary>Rows <paramref name="first"/> … as singles.</summary>
+    /// <summary>Rows <paramref name="first"/> … as singles, or some columns of them.</summary>
     /// <param name="first">first row</param>
     /// <param name="count">number of rows</param>
-    /// <param name="rows">(count, c), row stride <paramref name="stride"/>; overwritten</param>
+    /// <param name="firstColumn">first column, a multiple of 32</param>
+    /// <param name="columns">number of columns</param>
+    /// <param name="rows">(count, columns), row stride <paramref name="stride"/>; overwritten</param>
     /// <param name="stride">elements from one row to the next</param>
-    public void Load(int first, int count, Span<float> rows, int stride)
+    public void Load(int first, int count, int firstColumn, int columns, Span<float> rows, int stride)
     {
-        int c = _context.Window.Columns, inWindow = Math.Clamp(WindowRows - first, 0, count);
-        if (inWindow > 0)
+        int inWindow = Math.Clamp(WindowRows - first, 0, count);
+        for (int i = 0; i < inWindow; i++)
         {
-            ReadOnlySpan<float> window = _context.Window.Slice(_firstRow + first, inWindow).Span<float>();
-            for (int i = 0; i < inWindow; i++)
-            {
-                window.Slice(i * c, c).CopyTo(rows[(i * stride)..]);
-            }
+            _context.Window.Row(_firstRow + first + i).Span<float>().Slice(firstColumn, columns).CopyTo(rows[(i * stride)..]);
         }
         if (inWindow < count)
         {
-            Decode(Math.Max(0, first - WindowRows), count - inWindow, rows[(inWindow * stride)..], stride);
+            Decode(Math.Max(0, first - WindowRows), count - inWindow, firstColumn, columns, rows[(inWindow * stride)..], stride);
         }
     }
 
-    private void Decode(int first, int count, Span<float> rows, int stride)
+    private void Decode(int first, int count, int firstColumn, int columns, Span<float> rows, int stride)
     {
         RowBlocks blocks = _context.Compressed;
         RowFormat format = blocks.Format;
@@ -90,7 +88,7 @@ internal readonly ref struct ContextRows
                 blockBegin = row / blocks.RowsPerBlock * blocks.RowsPerBlock;
                 block = blocks.Run(blockBegin, blocks.RowsPerBlock, out inBlock);
             }
-            CacheRow.Decode(block.Slice((row - blockBegin) * bytes, bytes), format, rows.Slice(i * stride, format.Dim));
+            CacheRow.Decode(block.Slice((row - blockBegin) * bytes, bytes), format, firstColumn, rows.Slice(i * stride, columns));
         }
     }
 }

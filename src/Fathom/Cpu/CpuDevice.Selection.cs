@@ -6,7 +6,7 @@ namespace Fathom.Cpu;
 
 public sealed partial class CpuDevice
 {
-    // What several threads found for one query: (T, spans, 2, k) words, scores and then indices.
+    // What several threads found for one query: (T, spans, 2 k + 1) words: scores, then indices, then the bar, the k-th best score.
     private readonly Scratch _candidates = new();
 
     /// <inheritdoc/>
@@ -19,9 +19,15 @@ public sealed partial class CpuDevice
         const int WorthSplitting = 2048;
         int rows = queries.Rows, visible = (firstPosition + rows) / ratio, k = selection.Columns;
         int group = Math.Min(Together, Math.Max(1, rows / Threads)), groups = (rows + group - 1) / group;
-        int spans = visible > k && groups < Threads ? Math.Clamp(visible / WorthSplitting, 1, 2 * Threads / groups) : 1;
+        // Spans for each thread: a late one does less, and later spans pass over what is below the bar of an earlier one.
+        const int EachThread = 6;
+        int spans = visible > k && groups < Threads ? Math.Clamp(visible / WorthSplitting, 1, EachThread * Threads / groups) : 1;
         int keysEach = (((visible + spans - 1) / spans) + SelectJob.ChunkKeys - 1) / SelectJob.ChunkKeys * SelectJob.ChunkKeys;
-        HostStorage? candidates = spans == 1 ? null : _candidates.Storage((long)rows * spans * 2 * k * sizeof(int));
+        HostStorage? candidates = spans == 1 ? null : _candidates.Storage((long)rows * spans * ((2 * k) + 1) * sizeof(int));
+        for (int i = 0; candidates is not null && i < rows * spans; i++)
+        {
+            Bar(candidates, i, k) = float.NegativeInfinity;
+        }
         var job = new SelectJob(queries, weights, keys, ratio, firstPosition, selection, group, spans, keysEach, candidates, _scratch);
         long work = visible <= k ? visible : (long)visible * queries.Columns;
         _pool.Run(groups * spans, spans > 1 ? 1 : _pool.Chunk(groups, work * group), job);
@@ -31,9 +37,17 @@ public sealed partial class CpuDevice
         }
     }
 
-    // The words of one query's candidates from one span of keys.
-    private static Span<int> Candidates(HostStorage candidates, int index, int k) =>
-        MemoryMarshal.Cast<byte, int>(candidates.Span((long)index * 2 * k * sizeof(int), 2 * k * sizeof(int)));
+    // Scores and indices that one span of keys has for a query.
+    private static Span<int> Candidates(HostStorage candidates, int index, int k) => Words(candidates, index, k)[..(2 * k)];
+
+    // The k-th best score of a span, −∞ until it is known.
+    private static ref float Bar(HostStorage candidates, int index, int k) => ref MemoryMarshal.Cast<int, float>(Words(candidates, index, k))[2 * k];
+
+    private static Span<int> Words(HostStorage candidates, int index, int k)
+    {
+        int bytes = ((2 * k) + 1) * sizeof(int);
+        return MemoryMarshal.Cast<byte, int>(candidates.Span((long)index * bytes, bytes));
+    }
 
     // An item is a group of queries and a span of keys.
     private readonly struct SelectJob(
@@ -71,7 +85,10 @@ public sealed partial class CpuDevice
             Span<float> scores = Scratch.Take<float>(ref rest, count * ChunkKeys), keptScores = Scratch.Take<float>(ref rest, count * room);
             Span<int> keptIndices = Scratch.Take<int>(ref rest, count * room), chosen = Scratch.Take<int>(ref rest, k);
             Span<TopK.Kept> kept = stackalloc TopK.Kept[count];
-            kept.Clear();
+            for (int t = 0; t < count; t++)
+            {
+                kept[t] = Begin(query + t, span);
+            }
             pass.Begin(rest);
             int end = Math.Min(seen, (span + 1) * keysEach);
             for (int first = span * keysEach; first < end; first += ChunkKeys)
@@ -91,6 +108,17 @@ public sealed partial class CpuDevice
             }
         }
 
+        // k keys before this span are at least as good as the best bar of the spans before it, and of equals the earlier wins.
+        private TopK.Kept Begin(int query, int span)
+        {
+            float bar = float.NegativeInfinity;
+            for (int before = 0; before < span; before++)
+            {
+                bar = MathF.Max(bar, Volatile.Read(ref Bar(candidates!, (query * spans) + before, selection.Columns)));
+            }
+            return new TopK.Kept(0, bar, HasBar: bar > float.NegativeInfinity);
+        }
+
         private void Finish(int query, int span, ReadOnlySpan<float> scores, ReadOnlySpan<int> indices, Span<int> chosen)
         {
             if (candidates is null)
@@ -102,10 +130,13 @@ public sealed partial class CpuDevice
             Span<float> best = MemoryMarshal.Cast<int, float>(words[..chosen.Length]);
             Span<int> bestIndices = words[chosen.Length..];
             TopK.Run(scores, scores.Length, chosen);
+            float bar = float.PositiveInfinity;
             for (int i = 0; i < chosen.Length; i++)
             {
-                (best[i], bestIndices[i]) = chosen[i] < 0 ? (0, -1) : (scores[chosen[i]], indices[chosen[i]]);
+                (best[i], bestIndices[i]) = chosen[i] < 0 ? (float.NegativeInfinity, -1) : (scores[chosen[i]], indices[chosen[i]]);
+                bar = MathF.Min(bar, best[i]);
             }
+            Volatile.Write(ref Bar(candidates, (query * spans) + span, chosen.Length), bar);
         }
     }
 

@@ -9,10 +9,14 @@ namespace Fathom.Cpu;
 /// </summary>
 internal ref struct KeyPass
 {
+    // With more of them, spreading keys over planes once is the cheaper way.
+    private const int DirectQueries = 4;
+
     private readonly Tensor _queries;
     private readonly Tensor _weights;
     private readonly RowBlocks _keys;
     private readonly bool _integers;
+    private readonly bool _direct;
     private readonly int _blocks;
     private Span<float> _products;
     private Span<float> _row, _transposed;
@@ -28,6 +32,7 @@ internal ref struct KeyPass
         _weights = weights.Slice(first, count);
         _keys = keys;
         _integers = keys.Format.Kind == RowKind.Fp4;
+        _direct = _integers && count <= DirectQueries && IndexerScores.CanRunDirect(weights.Columns, keys.Format.Dim);
         _blocks = (keys.Format.Dim + Int8Dot.Block - 1) / Int8Dot.Block;
     }
 
@@ -74,24 +79,49 @@ internal ref struct KeyPass
     /// <param name="stride">elements from one query's scores to the next's</param>
     public readonly void Score(int first, int count, Span<float> scores, int stride)
     {
-        int perQuery = _weights.Columns * _blocks;
-        for (int w = 0; w < count; w += Tile.Width)
+        for (int w = 0; w < count;)
         {
-            Prepare(first + w, Math.Min(Tile.Width, count - w));
-            for (int t = 0; t < _queries.Rows; t++)
+            int direct = _direct ? ScoreDirect(first + w, count - w, scores[w..], stride) : 0;
+            if (direct == 0)
             {
-                ReadOnlySpan<float> weights = _weights.Row(t).Span<float>();
-                Span<float> target = scores.Slice((t * stride) + w, Tile.Width);
-                if (_integers)
-                {
-                    IndexerScores.Run(
-                        _codes.Slice(t * perQuery * Int8Dot.Block, perQuery * Int8Dot.Block), _scales.Slice(t * perQuery, perQuery),
-                        _corrections.Slice(t * perQuery, perQuery), weights, _planes, _keyScales, _products, target);
-                }
-                else
-                {
-                    IndexerScores.Run(_queries.Row(t).Span<float>(), weights, _transposed, _products, target);
-                }
+                ScorePrepared(first + w, Math.Min(Tile.Width, count - w), scores[w..], stride);
+            }
+            w += Math.Max(direct, Tile.Width);
+        }
+    }
+
+    // From the rows as they lie, as many times 32 as lie behind one another; returns how many.
+    private readonly int ScoreDirect(int first, int count, Span<float> scores, int stride)
+    {
+        int perQuery = _weights.Columns * _blocks;
+        ReadOnlySpan<byte> run = _keys.Run(first, count, out int inBlock);
+        int whole = inBlock / Tile.Width * Tile.Width;
+        for (int t = 0; t < _queries.Rows; t++)
+        {
+            IndexerScores.RunDirect(
+                _codes.Slice(t * perQuery * Int8Dot.Block, perQuery * Int8Dot.Block), _scales.Slice(t * perQuery, perQuery),
+                _corrections.Slice(t * perQuery, perQuery), _weights.Row(t).Span<float>(), run, _keys.Format.Bytes, scores.Slice(t * stride, whole));
+        }
+        return whole;
+    }
+
+    private readonly void ScorePrepared(int first, int count, Span<float> scores, int stride)
+    {
+        int perQuery = _weights.Columns * _blocks;
+        Prepare(first, count);
+        for (int t = 0; t < _queries.Rows; t++)
+        {
+            ReadOnlySpan<float> weights = _weights.Row(t).Span<float>();
+            Span<float> target = scores.Slice(t * stride, Tile.Width);
+            if (_integers)
+            {
+                IndexerScores.Run(
+                    _codes.Slice(t * perQuery * Int8Dot.Block, perQuery * Int8Dot.Block), _scales.Slice(t * perQuery, perQuery),
+                    _corrections.Slice(t * perQuery, perQuery), weights, _planes, _keyScales, _products, target);
+            }
+            else
+            {
+                IndexerScores.Run(_queries.Row(t).Span<float>(), weights, _transposed, _products, target);
             }
         }
     }

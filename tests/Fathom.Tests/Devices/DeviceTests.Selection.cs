@@ -36,6 +36,25 @@ public abstract partial class DeviceTests
             }
         }, iter: 8, threads: 1);
 
+    [Theory]
+    [InlineData(1, 3)]
+    [InlineData(4, 32)]
+    [InlineData(4, 512)]
+    public void One_query_chooses_the_same_among_very_many_keys_of_few_values(int heads, int k)
+    {
+        const int d = 32, many = 60_001, kinds = 400;
+        using var memory = new DeviceMemory(_device);
+        var random = new Random(k);
+        double[][] values = [.. Enumerable.Range(0, kinds).Select(_ => Enumerable.Range(0, d).Select(_ => s_fp4[random.Next(8)] * (random.Next(2) - 0.5) * 2).ToArray())];
+        double[][] keys = [.. Enumerable.Range(0, many).Select(_ => values[random.Next(kinds)])];
+        double[] query = [.. Enumerable.Range(0, heads).SelectMany(_ => values[random.Next(kinds)])], weights = [.. Enumerable.Range(0, heads).Select(j => 1.0 + j)];
+        RowBlocks blocks = memory.Blocks(new RowFormat(RowKind.Fp4, d, 0), many, rowsPerBlock: 1000);
+        _device.StoreRows(memory.Rows(keys), 0, blocks);
+        Tensor selection = memory.Empty(1, k, DType.I32);
+        _device.SelectRows(memory.Rows([query]), memory.Rows([weights]), blocks, 1, many - 1, selection);
+        Assert.Equal(ReferenceIndexer.TopK([.. keys.Select(key => Score(query, weights, key))], k), memory.ReadInts(selection)[0]);
+    }
+
     [Fact]
     public void Choice_and_attention_are_the_same_bits_for_any_pieces() =>
         Gen.Select(s_format, Gen.Int[1, 9], Gen.Int[2, 12], Gen.Int[1, 40], Gen.Int[0, 5000], Gen.Int[1, 10], s_seed).Sample((format, heads, rows, length, first, piece, seed) =>

@@ -34,21 +34,28 @@ internal static class CacheRow
     /// <param name="bytes">(<see cref="RowFormat.Bytes"/>)</param>
     /// <param name="format">layout</param>
     /// <param name="row">(<see cref="RowFormat.Dim"/>); overwritten</param>
-    public static void Decode(ReadOnlySpan<byte> bytes, RowFormat format, Span<float> row)
+    public static void Decode(ReadOnlySpan<byte> bytes, RowFormat format, Span<float> row) => Decode(bytes, format, 0, row);
+
+    /// <summary>Some columns of a row.</summary>
+    /// <param name="bytes">(<see cref="RowFormat.Bytes"/>)</param>
+    /// <param name="format">layout</param>
+    /// <param name="first">first column, a multiple of 32</param>
+    /// <param name="columns">the columns; overwritten</param>
+    public static void Decode(ReadOnlySpan<byte> bytes, RowFormat format, int first, Span<float> columns)
     {
         switch (format.Kind)
         {
             case RowKind.F32:
-                MemoryMarshal.Cast<byte, float>(bytes).CopyTo(row);
+                MemoryMarshal.Cast<byte, float>(bytes).Slice(first, columns.Length).CopyTo(columns);
                 break;
             case RowKind.Bf16:
-                Bf16Rows.Widen(MemoryMarshal.Cast<byte, ushort>(bytes), row);
+                Bf16Rows.Widen(MemoryMarshal.Cast<byte, ushort>(bytes).Slice(first, columns.Length), columns);
                 break;
             case RowKind.Fp8WithBf16Rotary:
-                DecodeFp8(bytes, format, row);
+                DecodeFp8(bytes, format, first, columns);
                 break;
             default:
-                DecodeFp4(bytes, row);
+                DecodeFp4(bytes, format, first, columns);
                 break;
         }
     }
@@ -66,23 +73,24 @@ internal static class CacheRow
         Bf16Rows.Narrow(row[plain..], MemoryMarshal.Cast<byte, ushort>(bytes.Slice(plain, 2 * format.RotaryDim)));
     }
 
-    private static void DecodeFp8(ReadOnlySpan<byte> bytes, RowFormat format, Span<float> row)
+    private static void DecodeFp8(ReadOnlySpan<byte> bytes, RowFormat format, int first, Span<float> columns)
     {
-        int plain = format.NonRotaryDim, scales = plain + (2 * format.RotaryDim);
-        for (int block = 0; block < plain; block += RowFormat.Fp8Block)
+        int plain = format.NonRotaryDim, scales = plain + (2 * format.RotaryDim), end = first + columns.Length, i = first;
+        while (i < Math.Min(end, plain))
         {
-            float scale = Ue8m0.Decode(bytes[scales++]);
-            int end = Math.Min(block + RowFormat.Fp8Block, plain), i = block;
-            for (; i + 16 <= end; i += 16)
+            int block = i / RowFormat.Fp8Block, blockEnd = Math.Min(Math.Min(end, plain), (block + 1) * RowFormat.Fp8Block);
+            float scale = Ue8m0.Decode(bytes[scales + block]);
+            for (; i + 16 <= blockEnd; i += 16)
             {
-                (Widening.E4M3(Vector128.Create(bytes[i..])) * scale).CopyTo(row[i..]);
+                (Widening.E4M3(Vector128.Create(bytes[i..])) * scale).CopyTo(columns[(i - first)..]);
             }
-            for (; i < end; i++)
+            for (; i < blockEnd; i++)
             {
-                row[i] = Fp8E4M3.Decode(bytes[i]) * scale;
+                columns[i - first] = Fp8E4M3.Decode(bytes[i]) * scale;
             }
         }
-        Bf16Rows.Widen(MemoryMarshal.Cast<byte, ushort>(bytes.Slice(plain, 2 * format.RotaryDim)), row[plain..]);
+        if (i < end)
+            Bf16Rows.Widen(MemoryMarshal.Cast<byte, ushort>(bytes.Slice(plain, 2 * format.RotaryDim)).Slice(i - plain, end - i), columns[(i - first)..]);
     }
 
     // Pairs, the even element in the low nibble, then a scale per block.
@@ -100,23 +108,23 @@ internal static class CacheRow
         }
     }
 
-    private static void DecodeFp4(ReadOnlySpan<byte> bytes, Span<float> row)
+    private static void DecodeFp4(ReadOnlySpan<byte> bytes, RowFormat format, int first, Span<float> columns)
     {
-        int scales = (row.Length + 1) / 2;
-        for (int i = 0; i < row.Length; i += RowFormat.Fp4Block)
+        int scales = ((format.Dim + 1) / 2) + (first / RowFormat.Fp4Block), last = first + columns.Length;
+        for (int block = first; block < last; block += RowFormat.Fp4Block)
         {
             float scale = Ue8m0.Decode(bytes[scales++]);
-            int end = Math.Min(i + RowFormat.Fp4Block, row.Length), j = i;
-            for (; j + 16 <= end; j += 16)
+            int end = Math.Min(block + RowFormat.Fp4Block, last), i = block;
+            for (; i + 16 <= end; i += 16)
             {
-                Vector128<byte> pairs = Vector128.CreateScalar(BinaryPrimitives.ReadUInt64LittleEndian(bytes[(j / 2)..])).AsByte();
+                Vector128<byte> pairs = Vector128.CreateScalar(BinaryPrimitives.ReadUInt64LittleEndian(bytes[(i / 2)..])).AsByte();
                 (Vector128<ushort> low, Vector128<ushort> high) = (Vector128.WidenLower(pairs & Vector128.Create((byte)15)), Vector128.WidenLower(pairs >>> 4));
                 Vector128<byte> codes = (low | (high << 8)).AsByte();
-                (Widening.E2M1(codes) * scale).CopyTo(row[j..]);
+                (Widening.E2M1(codes) * scale).CopyTo(columns[(i - first)..]);
             }
-            for (; j < end; j++)
+            for (; i < end; i++)
             {
-                row[j] = Fp4E2M1.Decode((bytes[j / 2] >> (j % 2 * 4)) & 15) * scale;
+                columns[i - first] = Fp4E2M1.Decode((bytes[i / 2] >> (i % 2 * 4)) & 15) * scale;
             }
         }
     }

@@ -32,8 +32,8 @@ internal static class Int8Dot
     private const int Groups = Block / 4;
     private const int PlaneBytes = Keys * Block;
 
-    // Doubled values of the 16 codes, plus 12.
-    private static ReadOnlySpan<byte> Values => [12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0];
+    /// <summary>Doubled values of the 16 codes, plus 12.</summary>
+    public static ReadOnlySpan<byte> Values => [12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0];
 
     /// <summary>Bytes of 32 keys in planes.</summary>
     public static int BytesOfPlanes(int blocks) => blocks * PlaneBytes;

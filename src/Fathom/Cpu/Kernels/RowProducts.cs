@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Fathom.Cpu.Kernels;
 
@@ -71,6 +72,17 @@ internal static class RowProducts
             (e0, e1) = (Vector512.FusedMultiplyAdd(v, r0, e0), Vector512.FusedMultiplyAdd(v, r1, e1));
             (e2, e3) = (Vector512.FusedMultiplyAdd(v, r2, e2), Vector512.FusedMultiplyAdd(v, r3, e3));
         }
+        if (Avx512F.IsSupported && d % Lanes == 0)
+        {
+            Vector512<float> sums = LaneSums.OfQuarters(
+                LaneSums.Quarters(a0, a1, a2, a3), LaneSums.Quarters(b0, b1, b2, b3), LaneSums.Quarters(c0, c1, c2, c3), LaneSums.Quarters(e0, e1, e2, e3));
+            sums *= scale;
+            sums.GetLower().GetLower().StoreUnsafe(ref p);
+            sums.GetLower().GetUpper().StoreUnsafe(ref p, (nuint)stride);
+            sums.GetUpper().GetLower().StoreUnsafe(ref p, (nuint)(2 * stride));
+            sums.GetUpper().GetUpper().StoreUnsafe(ref p, (nuint)(3 * stride));
+            return;
+        }
         Finish(a0, a1, a2, a3, ref x, d, ref y, yStride, scale, ref p);
         Finish(b0, b1, b2, b3, ref x1, d, ref y, yStride, scale, ref Unsafe.Add(ref p, stride));
         Finish(c0, c1, c2, c3, ref x2, d, ref y, yStride, scale, ref Unsafe.Add(ref p, 2 * stride));
@@ -100,7 +112,7 @@ internal static class RowProducts
         Vector512<float> a0, Vector512<float> a1, Vector512<float> a2, Vector512<float> a3, ref float x, int d, ref float y, int yStride,
         float scale, ref float p)
     {
-        Vector128<float> sums = Vector128.Create(Vector512.Sum(a0), Vector512.Sum(a1), Vector512.Sum(a2), Vector512.Sum(a3));
+        Vector128<float> sums = LaneSums.Of(a0, a1, a2, a3);
         for (int u = d / Lanes * Lanes; u < d; u++)
         {
             ref float element = ref Unsafe.Add(ref y, u);
