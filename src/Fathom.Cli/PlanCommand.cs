@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Fathom.Checkpoints;
+using Fathom.Devices;
 using Fathom.Model;
 using Fathom.Planning;
 using Fathom.Tensors;
@@ -26,13 +27,15 @@ internal static class PlanCommand
         Option<int> threads = Arguments.Threads();
         Option<bool> json = Arguments.Json();
         Option<bool> quiet = Arguments.Quiet();
+        Option<NumericMode> numeric = Arguments.Numeric();
+        var measure = new Option<bool>("--measure") { Description = $"Load the model, read {ReadingSample.WarmUpTokens + ReadingSample.Tokens:N0} tokens with it and tell how long the context will take. It needs the weights." };
 
         var command = new CommandWithExample(
             "plan",
             "Tells what a context length costs: cache, operations and weights against DeepSeek-V3.2, and the least time on this machine.",
             "fathom plan flash --context 1048576 --users 4")
         {
-            target, context, users, model, threads, json, quiet,
+            target, context, users, measure, model, threads, numeric, json, quiet,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -42,7 +45,10 @@ internal static class PlanCommand
             int threadCount = parsed.GetValue(threads);
             MachineRates rates = await Task.Run(() => MachineRates.Measure(threadCount), cancellation).WaitAsync(cancellation).ConfigureAwait(false);
             long userCount = parsed.GetValue(users);
-            var report = new PlanReport(name, plan, userCount, rates, Forecast.For(plan, rates, userCount, MachineMemory.MeasureAvailable()));
+            double? seconds = parsed.GetValue(measure)
+                ? await Task.Run(() => Measure(parsed.GetValue(target) ?? parsed.GetValue(model) ?? Arguments.BundledModel, plan.Context, threadCount, parsed.GetValue(numeric), cancellation), cancellation).ConfigureAwait(false)
+                : null;
+            var report = new PlanReport(name, plan, userCount, rates, Forecast.For(plan, rates, userCount, MachineMemory.MeasureAvailable()), seconds);
             if (parsed.GetValue(json))
                 report.WriteJson(Console.OpenStandardOutput());
             else
@@ -50,6 +56,14 @@ internal static class PlanCommand
             return ExitCode.Success;
         });
         return command;
+    }
+
+    private static double Measure(string folder, long context, int threads, NumericMode numeric, CancellationToken cancellation)
+    {
+        if (folder is "flash" or "pro" or "v3.2")
+            throw new UsageException($"--measure: expected a model folder with weights, found {folder}, of which only the shape is known.");
+        using ModelSession session = ModelSession.Open(folder, threads, numeric, allowUnused: false);
+        return ReadingSample.Take(session, cancellation).Forecast(new ReadingForecast(session.Model.Config), (int)context);
     }
 
     private static (string Name, ContextPlan Plan) Plan(string? target, string? model, long context)

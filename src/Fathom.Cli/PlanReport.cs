@@ -5,7 +5,8 @@ using Fathom.Planning;
 namespace Fathom.Cli;
 
 /// <summary>A plan in words and numbers, for people or for programs.</summary>
-internal sealed class PlanReport(string model, ContextPlan plan, long users, MachineRates rates, Forecast forecast)
+/// <param name="measured">seconds for the whole context by what the model itself read, or null</param>
+internal sealed class PlanReport(string model, ContextPlan plan, long users, MachineRates rates, Forecast forecast, double? measured)
 {
     private const double Giga = 1e9;
 
@@ -28,6 +29,8 @@ internal sealed class PlanReport(string model, ContextPlan plan, long users, Mac
         if (forecast.Fits)
         {
             Line(output, $"At these limits a token takes {forecast.SecondsPerToken:G3} s ({1 / forecast.SecondsPerToken:G3} tokens/s), reading the whole context {Duration(forecast.PrefillSeconds)}.");
+            if (measured is { } seconds)
+                Line(output, $"By {ReadingSample.WarmUpTokens + ReadingSample.Tokens:N0} tokens read with this model, reading the whole context takes {Duration(seconds)}.");
             return;
         }
 
@@ -68,6 +71,8 @@ internal sealed class PlanReport(string model, ContextPlan plan, long users, Mac
         json.WriteBoolean("fits", forecast.Fits);
         json.WriteNumber("secondsPerToken", forecast.SecondsPerToken);
         json.WriteNumber("prefillSeconds", forecast.PrefillSeconds);
+        if (measured is { } seconds)
+            json.WriteNumber("measuredPrefillSeconds", seconds);
         json.WriteEndObject();
     }
 

@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Fathom.Cache;
-using Fathom.Devices;
 using Fathom.Engine;
 using Fathom.Planning;
 using Fathom.Tensors;
@@ -15,15 +14,8 @@ internal sealed class PrefillReading(ModelSession session, PrefixStore store, in
 {
     private const string CsvHeader = "tokens,seconds,tokensPerSecond,residentBytes,cacheBytes\n";
 
-    // Tokens behind the first, which still compile, say how fast this machine is; later ones cost more by the operations of their longer contexts.
-    private const int WarmUpTokens = 1024;
-    private const int SampleTokens = 2048;
-
-    // Index scores multiply bytes, four to the lane of a single.
-    private const double IndexShare = 0.25;
-
     private readonly StringBuilder _csv = new(CsvHeader);
-    private TensorInventory? _inventory;
+    private readonly ReadingForecast _costs = new(session.Model.Config);
     private int _stored;
     private double _seconds;
     private double? _forecast;
@@ -63,14 +55,13 @@ internal sealed class PrefillReading(ModelSession session, PrefixStore store, in
         void Report(int done)
         {
             double seconds = Stopwatch.GetElapsedTime(begin).TotalSeconds;
-            if (sample.Tokens == 0 && done >= _stored + WarmUpTokens)
+            if (sample.Tokens == 0 && done >= _stored + ReadingSample.WarmUpTokens)
             {
                 sample = (done, seconds);
             }
-            else if (_forecast is null && sample.Tokens > 0 && done >= sample.Tokens + SampleTokens)
+            else if (_forecast is null && sample.Tokens > 0 && done >= sample.Tokens + ReadingSample.Tokens)
             {
-                double perOperation = (seconds - sample.Seconds) / (Operations(done) - Operations(sample.Tokens));
-                _forecast = seconds + (perOperation * (Operations(tokens.Length) - Operations(done)));
+                _forecast = seconds + _costs.Seconds(done, tokens.Length, sample.Tokens, done, seconds - sample.Seconds);
                 Tell($"forecast by the first {done - _stored:N0} tokens: {_forecast:N0} s");
             }
 
@@ -104,16 +95,5 @@ internal sealed class PrefillReading(ModelSession session, PrefixStore store, in
     {
         if (!quiet)
             Console.Error.WriteLine(line.ToString(CultureInfo.InvariantCulture));
-    }
-
-    // Of reading so many tokens from nothing.
-    private double Operations(int count)
-    {
-        TensorInventory inventory = _inventory ??= TensorInventory.For(session.Model.Config);
-        return CostModel.SumOverPrompt(count, context =>
-        {
-            FlopCount at = CostModel.Flops(session.Model.Config, inventory, context);
-            return at.Linear + at.Attention + (IndexShare * at.Index);
-        });
     }
 }

@@ -83,8 +83,23 @@ public class PlanCommandTests
         Assert.StartsWith("fathom-nano", run.Output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Measuring_reads_with_the_model_and_grows_with_the_context()
+    {
+        double before = 0;
+        foreach (string context in (string[])["500", "4096", "65536", "1048576"])
+        {
+            FathomProcess run = await FathomProcess.RunAsync("plan", "--context", context, "--measure", "--json", "--quiet");
+            Assert.True(run.ExitCode == 0, run.Error);
+            double seconds = JsonDocument.Parse(run.Output).RootElement.GetProperty("forecast").GetProperty("measuredPrefillSeconds").GetDouble();
+            Assert.True(seconds > before, $"{context} tokens: {seconds} s, fewer tokens: {before} s");
+            before = seconds;
+        }
+    }
+
     [Theory]
     [InlineData("plan", "flash")]
+    [InlineData("plan", "flash", "--context", "1024", "--measure")]
     [InlineData("plan", "flash", "--context")]
     [InlineData("plan", "flash", "--context", "many")]
     [InlineData("plan", "flash", "--context", "0")]

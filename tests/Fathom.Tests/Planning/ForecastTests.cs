@@ -31,6 +31,18 @@ public class ForecastTests
     }
 
     [Fact]
+    public void Reading_takes_what_a_part_of_it_took_and_later_tokens_more()
+    {
+        var costs = new ReadingForecast(KnownModels.Flash);
+        Assert.Equal(7, costs.Seconds(1000, 3000, 1000, 3000, 7), 1e-9);
+        Assert.Equal(costs.Seconds(0, 50_000, 1000, 3000, 7), costs.Seconds(0, 20_000, 1000, 3000, 7) + costs.Seconds(20_000, 50_000, 1000, 3000, 7), 1e-6);
+        double early = costs.Seconds(0, 1000, 1000, 3000, 1), late = costs.Seconds(1_000_000, 1_001_000, 1000, 3000, 1);
+        // By the model's counts: a token behind a million has 64 heads of 128 more index products with 250,000 keys in 21 layers, a quarter of an operation each, and HCA rows.
+        Assert.InRange(late / early, 2, 6);
+        Assert.Throws<ArgumentOutOfRangeException>(() => costs.Seconds(0, 1, 5, 5, 1));
+    }
+
+    [Fact]
     public void This_machine_can_be_measured()
     {
         MachineRates rates = MachineRates.Measure(threads: 1);
