@@ -78,17 +78,25 @@ internal readonly ref struct ContextRows
     {
         RowBlocks blocks = _context.Compressed;
         RowFormat format = blocks.Format;
+        if (_selection.IsEmpty)
+        {
+            for (int i = 0, run; i < count; i += run)
+            {
+                CacheRow.DecodeRows(blocks.Run(first + i, count - i, out run), format, firstColumn, columns, rows[(i * stride)..], stride);
+            }
+            return;
+        }
         ReadOnlySpan<byte> block = default;
         int bytes = format.Bytes, blockBegin = 0, inBlock = 0;
         for (int i = 0; i < count; i++)
         {
-            int row = _selection.IsEmpty ? first + i : _selection[first + i];
+            int row = _selection[first + i];
             if ((uint)(row - blockBegin) >= (uint)inBlock)
             {
                 blockBegin = row / blocks.RowsPerBlock * blocks.RowsPerBlock;
                 block = blocks.Run(blockBegin, blocks.RowsPerBlock, out inBlock);
             }
-            CacheRow.Decode(block.Slice((row - blockBegin) * bytes, bytes), format, firstColumn, rows.Slice(i * stride, columns));
+            CacheRow.DecodeRows(block.Slice((row - blockBegin) * bytes, bytes), format, firstColumn, columns, rows[(i * stride)..], stride);
         }
     }
 }

@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Fathom.Formats;
@@ -9,6 +11,8 @@ namespace Fathom.Cpu.Kernels;
 /// <summary>Rows of the cache, encoded and decoded. Decoding is exact, so a row that was rounded on the way in reads back as it was.</summary>
 internal static class CacheRow
 {
+    private const int Lanes = 16;
+
     /// <param name="row">(<see cref="RowFormat.Dim"/>)</param>
     /// <param name="format">layout</param>
     /// <param name="bytes">(<see cref="RowFormat.Bytes"/>); overwritten</param>
@@ -57,6 +61,58 @@ internal static class CacheRow
             default:
                 DecodeFp4(bytes, format, first, columns);
                 break;
+        }
+    }
+
+    /// <summary>Some columns of rows that lie behind one another.</summary>
+    /// <param name="bytes">(n, <see cref="RowFormat.Bytes"/>)</param>
+    /// <param name="format">layout</param>
+    /// <param name="first">first column, a multiple of 32</param>
+    /// <param name="columns">number of columns</param>
+    /// <param name="rows">(n, columns), row stride <paramref name="stride"/>; overwritten</param>
+    /// <param name="stride">elements from one row to the next</param>
+    public static void DecodeRows(ReadOnlySpan<byte> bytes, RowFormat format, int first, int columns, Span<float> rows, int stride)
+    {
+        int width = format.Bytes, count = bytes.Length / width;
+        if (format.Kind == RowKind.Fp8WithBf16Rotary && format.NonRotaryDim % Lanes == 0 && columns % Lanes == 0)
+        {
+            Debug.Assert(count == 0 || rows.Length >= ((count - 1) * stride) + columns);
+            DecodeFp8(
+                ref MemoryMarshal.GetReference(bytes), count, width, format.NonRotaryDim, format.RotaryDim, first, first + columns,
+                ref MemoryMarshal.GetReference(rows), stride);
+            return;
+        }
+        for (int i = 0; i < count; i++)
+        {
+            Decode(bytes.Slice(i * width, width), format, first, rows.Slice(i * stride, columns));
+        }
+    }
+
+    // Whole vectors, without looking at the format again for every row.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void DecodeFp8(ref byte bytes, int count, nint width, nint plain, nint rotary, nint first, nint end, ref float rows, nint stride)
+    {
+        nint scales = plain + (2 * rotary), plainEnd = Math.Min(plain, end);
+        for (int i = 0; i < count; i++)
+        {
+            nint u = first;
+            while (u < plainEnd)
+            {
+                nint block = u / RowFormat.Fp8Block, blockEnd = Math.Min(plainEnd, (block + 1) * RowFormat.Fp8Block);
+                float scale = Ue8m0.Decode(Unsafe.Add(ref bytes, scales + block));
+                for (; u < blockEnd; u += Lanes)
+                {
+                    (Widening.E4M3(Vector128.LoadUnsafe(ref bytes, (nuint)u)) * scale).StoreUnsafe(ref rows, (nuint)(u - first));
+                }
+            }
+            for (; u < end; u += Lanes)
+            {
+                Vector256<ushort> values = Vector256.LoadUnsafe(ref bytes, (nuint)(plain + (2 * (u - plain)))).AsUInt16();
+                (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(values);
+                (Vector512.Create(low, high) << 16).AsSingle().StoreUnsafe(ref rows, (nuint)(u - first));
+            }
+            bytes = ref Unsafe.Add(ref bytes, width);
+            rows = ref Unsafe.Add(ref rows, stride);
         }
     }
 
