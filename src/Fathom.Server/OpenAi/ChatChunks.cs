@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using Fathom.Serving;
 
@@ -7,6 +8,9 @@ namespace Fathom.Server.OpenAi;
 internal sealed class ChatChunks(EventStream stream, Exchange exchange, ChatRequest request, string id, long created)
 {
     private const string Done = "data: [DONE]\n\n";
+
+    private GenerationEvent.Accepted? _accepted;
+    private long _begin;
 
     /// <summary>The first chunk: who speaks.</summary>
     public void Begin() => Delta(
@@ -21,6 +25,13 @@ internal sealed class ChatChunks(EventStream stream, Exchange exchange, ChatRequ
     {
         switch (next)
         {
+            case GenerationEvent.Accepted accepted when request.TellsProgress:
+                (_accepted, _begin) = (accepted, Stopwatch.GetTimestamp());
+                Progress(accepted, accepted.CachedTokens, left: null);
+                break;
+            case GenerationEvent.Reading reading when _accepted is not null:
+                Progress(_accepted, reading.Done, reading.Left);
+                break;
             case GenerationEvent.Reasoning reasoning:
                 Delta(json => json.WriteString("reasoning_content", reasoning.Text), reasoning.Tokens, []);
                 break;
@@ -42,6 +53,24 @@ internal sealed class ChatChunks(EventStream stream, Exchange exchange, ChatRequ
                 break;
         }
     }
+
+    // The names are those of llama.cpp's server; left_ms is ours.
+    private void Progress(GenerationEvent.Accepted accepted, int done, TimeSpan? left) => stream.Add(name: null, json =>
+    {
+        OpenAiJson.WriteHead(json, exchange, id, "chat.completion.chunk", created);
+        json.WriteStartArray("choices");
+        json.WriteEndArray();
+        json.WriteStartObject("prompt_progress");
+        json.WriteNumber("total", accepted.PromptTokens);
+        json.WriteNumber("cache", accepted.CachedTokens);
+        json.WriteNumber("processed", done);
+        json.WriteNumber("time_ms", (long)Stopwatch.GetElapsedTime(_begin).TotalMilliseconds);
+        if (left is { } time)
+        {
+            json.WriteNumber("left_ms", (long)time.TotalMilliseconds);
+        }
+        json.WriteEndObject();
+    });
 
     private void End(GenerationEvent.Finished finished)
     {

@@ -138,7 +138,7 @@ internal sealed partial class EngineLoop
     private SequenceCache? Restored(ServedSequence sequence, int inMemory, float[] logits, out int storedTokens)
     {
         storedTokens = 0;
-        if (sequence.Prompt.Tokens.Length < inMemory + StoreGainMin || Store(sequence) is not { } store)
+        if (sequence.Prompt.Tokens.Length < inMemory + StoreGainMin || Store(sequence.Request.Tenant) is not { } store)
         {
             return null;
         }
@@ -164,19 +164,19 @@ internal sealed partial class EngineLoop
         return null;
     }
 
-    private PrefixStore? Store(ServedSequence sequence)
+    private PrefixStore? Store(string tenant)
     {
         if (_options.OpenStore is null)
         {
             return null;
         }
-        if (!_stores.TryGetValue(sequence.Request.Tenant, out PrefixStore? store))
+        if (!_stores.TryGetValue(tenant, out PrefixStore? store))
         {
             if (_stores.Count == StoresMax)
             {
                 _stores.Clear();                                                          // they hold listings only and are opened again
             }
-            _stores[sequence.Request.Tenant] = store = _options.OpenStore(sequence.Request.Tenant);
+            _stores[tenant] = store = _options.OpenStore(tenant);
         }
         return store;
     }
@@ -239,7 +239,7 @@ internal sealed partial class EngineLoop
     private void Save(ServedSequence sequence, SequenceWork work)
     {
         int unstored = work.Cache.Length - work.StoredTokens;
-        if (unstored > 0 && unstored * _pace.SecondsPerRead >= _options.StoreWorthwhile.TotalSeconds && Store(sequence) is { } store)
+        if (unstored > 0 && unstored * _pace.SecondsPerRead >= _options.StoreWorthwhile.TotalSeconds && Store(sequence.Request.Tenant) is { } store)
         {
             store.Save(work.Cache, work.Logits);
             work.StoredTokens = work.Cache.Length;

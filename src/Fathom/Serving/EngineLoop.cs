@@ -70,6 +70,7 @@ internal sealed partial class EngineLoop : IDisposable
     public void Dispose()
     {
         _arrivals.Writer.TryComplete();
+        _questions.Writer.TryComplete();
         _stops = true;
         _thread.Join();
     }
@@ -78,12 +79,13 @@ internal sealed partial class EngineLoop : IDisposable
     {
         while (!_stops)
         {
-            if (_running.Count == 0 && _waiting.Count == 0)
+            if (_running.Count == 0 && _waiting.Count == 0 && !IsAsked)
             {
                 // The thread has nothing else to do: it waits here.
                 _arrivals.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult();
             }
             TakeArrivals();
+            AnswerQuestions();
             DropCancelled();
             Admit();
             if (_running.Count > 0)
@@ -96,6 +98,7 @@ internal sealed partial class EngineLoop : IDisposable
         {
             End(sequence, EndReason.Cancelled);
         }
+        DropQuestions();
         _kept.Clear();
     }
 
