@@ -62,13 +62,21 @@ async function picture(page, name) {
 
 test("a turn with thinking streams, and the next one finds the first in the cache", () => onPage(
   [`${"I think of ships. ".repeat(40)}</think>They built **ships**.`, "So I do.</think>Yes."], {}, async (page) => {
-    await message(page).fill(Prose.repeat(8));
-    await message(page).press("Enter");
+    await page.evaluate(() => {
+      window.seen = [];
+      const note = () => {
+        const [details, thoughts, answer] = [".thinking", ".thinking .text", ".answer"].map((name) => document.querySelector(name));
+        if (details && !details.hidden && answer.textContent === "") {
+          window.seen.push({ isOpen: details.open, title: details.firstChild.textContent, length: thoughts.textContent.length });
+        }
+      };
+      new MutationObserver(note).observe(document.getElementById("log"), { childList: true, subtree: true, characterData: true });
+    });
+    await ask(page, Prose.repeat(8));
+    const thoughts = await page.evaluate(() => window.seen);
+    assert.ok(new Set(thoughts.map((thought) => thought.length)).size > 10, "the thinking came in one piece");
+    assert.ok(thoughts.some((thought) => thought.isOpen && /^Thinking, [\d.]+ m?s$/.test(thought.title)), JSON.stringify(thoughts.slice(0, 3)));
     const thinking = lastReply(page).locator("details.thinking");
-    await thinking.waitFor();
-    await page.waitForFunction(() => document.querySelector(".thinking .text").textContent.length > 0 && document.querySelector(".answer").textContent === "");
-    assert.match(await thinking.locator("summary").innerText(), /^Thinking/);
-    await done(page);
     assert.match(await thinking.locator("summary").innerText(), /^Thought for .* s, \d+ tokens$/);
     assert.equal(await thinking.getAttribute("open"), null);
     assert.equal(await lastReply(page).locator(".answer").innerText(), "They built ships.");
@@ -225,7 +233,7 @@ for (const scheme of ["light", "dark"]) {
     ["The text names the river, the sea and the men. I should answer in short and show how to count.</think>The old men built their ships **by the sea**, where the river ends.\n\n"
       + "1. The river went down.\n2. The men built ships.\n\nTo count the ships in a file:\n\n```\ngrep -c ship story.txt\n```",
     "It is the same text.</think>Yes. The text says so twice: once of the river, and once of the men who went down to it."],
-    { context: { colorScheme: scheme } }, async (page) => {
+    { context: { colorScheme: scheme, viewport: { width: 1100, height: 900 } } }, async (page) => {
       await ask(page, Prose.repeat(3) + "Where were the ships built, and how do I count them?");
       await ask(page, "Are you sure?");
       await page.setInputFiles("#pick", { name: "voyage.txt", mimeType: "text/plain", buffer: Buffer.from(Prose.repeat(600)) });

@@ -54,7 +54,24 @@ internal sealed class ChatChunks(EventStream stream, Exchange exchange, ChatRequ
         }
     }
 
-    // The names are those of llama.cpp's server; left_ms is ours.
+    // The names are those of llama.cpp's server; queued_ms, and left_ms below, are ours.
+    private void WriteTimings(Utf8JsonWriter json, GenerationEvent.Finished finished)
+    {
+        if (!request.TellsProgress)
+        {
+            return;
+        }
+        (TokenUsage usage, GenerationTimes times) = (finished.Usage, finished.Times);
+        json.WriteStartObject("timings");
+        json.WriteNumber("queued_ms", Math.Round(times.Queued.TotalMilliseconds, 3));
+        json.WriteNumber("cache_n", usage.Cached);
+        json.WriteNumber("prompt_n", usage.Prompt - usage.Cached);
+        json.WriteNumber("prompt_ms", Math.Round(times.Reading.TotalMilliseconds, 3));
+        json.WriteNumber("predicted_n", usage.Completion);
+        json.WriteNumber("predicted_ms", Math.Round(times.Writing.TotalMilliseconds, 3));
+        json.WriteEndObject();
+    }
+
     private void Progress(GenerationEvent.Accepted accepted, int done, TimeSpan? left) => stream.Add(name: null, json =>
     {
         OpenAiJson.WriteHead(json, exchange, id, "chat.completion.chunk", created);
@@ -82,6 +99,7 @@ internal sealed class ChatChunks(EventStream stream, Exchange exchange, ChatRequ
             if (!request.IncludesUsage)
             {
                 OpenAiJson.WriteUsage(json, finished.Usage);
+                WriteTimings(json, finished);
             }
         });
         if (request.IncludesUsage)
@@ -92,6 +110,7 @@ internal sealed class ChatChunks(EventStream stream, Exchange exchange, ChatRequ
                 json.WriteStartArray("choices");
                 json.WriteEndArray();
                 OpenAiJson.WriteUsage(json, finished.Usage);
+                WriteTimings(json, finished);
             });
         }
         stream.Add(Done);

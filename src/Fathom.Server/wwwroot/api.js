@@ -29,7 +29,7 @@ export async function forecast(body, key, signal) {
 }
 
 /**
- * A chat request's events as they come: {progress}, {reasoning}, {answer}, {reason}, {usage}.
+ * A chat request's events as they come: {progress}, {reasoning}, {answer}, {reason}, {usage, timings}.
  * Aborting the signal closes the connection, and the server stops its work within a step.
  */
 export async function* chat(body, key, signal) {
@@ -49,7 +49,7 @@ function* events(chunk) {
   if (choice?.delta.reasoning_content) yield { reasoning: choice.delta.reasoning_content };
   if (choice?.delta.content) yield { answer: choice.delta.content };
   if (choice?.finish_reason) yield { reason: choice.finish_reason };
-  if (chunk.usage) yield { usage: chunk.usage };
+  if (chunk.usage) yield { usage: chunk.usage, timings: chunk.timings };
 }
 
 // The data of server-sent events; comments are signs of life and say nothing.

@@ -8,7 +8,7 @@ export const tokens = (number) => `${count(number)} ${number === 1 ? "token" : "
 
 /** A time, as exact as it is of use. @param {number} seconds */
 export function duration(seconds) {
-  if (seconds < 0.1) return "under 0.1 s";
+  if (seconds < 0.095) return `${Math.max(Math.round(seconds * 1000), 1)} ms`;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   if (seconds < 59.5) return `${Math.round(seconds)} s`;
   const minutes = Math.round(seconds / 60);
@@ -17,24 +17,24 @@ export function duration(seconds) {
 }
 
 // Tokens per second.
-function speed(number, seconds) {
-  const rate = number / seconds;
+function speed(number, milliseconds) {
+  const rate = (1000 * number) / Math.max(milliseconds, 0.001);
   return `${rate < 9.95 ? rate.toFixed(1) : count(rate)}/s`;
 }
 
 /**
  * What an answer took, in a few words each; numbers are tokens.
- * @param usage as the server told it  @param times in seconds: first (to the first token), reading, writing
+ * @param timings as the server measured them  @param {number} first seconds from sending to the first token, as the page saw it
  */
-export function ofAnswer(usage, times) {
-  const { prompt_tokens: prompt, prompt_cache_hit_tokens: cached, completion_tokens: written } = usage;
-  const read = prompt - cached;
-  const result = [`First token after ${duration(times.first)}`];
+export function ofAnswer(timings, first) {
+  const { prompt_n: read, prompt_ms: reading, cache_n: cached, predicted_n: written, predicted_ms: writing } = timings;
   // A few tokens say nothing of the speed.
-  result.push(`${count(read)} read${read >= 64 && times.reading > 0 ? ` at ${speed(read, times.reading)}` : ""}`);
-  result.push(`${cached > 0 ? count(cached) : "none"} cached`);
-  result.push(`${count(written)} written${written >= 8 && times.writing > 0 ? ` at ${speed(written - 1, times.writing)}` : ""}`);
-  return result;
+  return [
+    `First token after ${duration(first)}`,
+    `${count(read)} read${read >= 32 ? ` at ${speed(read, reading)}` : ""}`,
+    `${cached > 0 ? count(cached) : "none"} cached`,
+    `${count(written)} written${written >= 8 ? ` at ${speed(written, writing)}` : ""}`,
+  ];
 }
 
 /** A forecast in a line; empty where there is nothing worth saying. */

@@ -70,11 +70,11 @@ async function answer() {
   const own = (running = new AbortController());
   showRunning();
   announce("Sent.");
-  let usage = null, note = "";
+  let end = null, note = "";
   try {
     for await (const event of chat(body, settings.key, own.signal)) {
       view.add(event);
-      usage = event.usage ?? usage;
+      end = event.usage ? event : end;
       note = event.reason ? noteOf(event.reason) : note;
       follow();
     }
@@ -85,10 +85,10 @@ async function answer() {
     announce(note);
     if (error.status === 401) askForKey(error.message);
   }
-  view.end(usage, note);
+  view.end(end, note);
   if (running !== own) return;                                  // a new conversation has begun meanwhile
   running = null;
-  showContext(usage);
+  showContext(end?.usage);
   showRunning();
   follow();
 }

@@ -77,8 +77,6 @@ export class QuestionView {
 export class AnswerView {
   #begin = performance.now();
   #first = null;
-  #accepted = null;
-  #last = null;
   #thinkingEnd = null;
   #drawn = false;
   #state = element("div", "state");
@@ -121,8 +119,7 @@ export class AnswerView {
   add(event) {
     if (event.progress) this.#read(event.progress);
     if (event.reasoning !== undefined || event.answer !== undefined) {
-      this.#last = performance.now();
-      this.#first ??= this.#last;
+      this.#first ??= performance.now();
       this.#state.hidden = true;
     }
     if (event.reasoning !== undefined) {
@@ -143,34 +140,25 @@ export class AnswerView {
 
   /**
    * The end.
-   * @param usage the tokens, as the server tells them; null where it could not  @param {string} note why it ended, where that is not plain; else empty
+   * @param end {usage, timings}, as the server told them; null where it could not  @param {string} note why it ended, where that is not plain; else empty
    */
-  end(usage, note) {
+  end(end, note) {
     clearInterval(this.timer);
     this.#state.remove();
-    this.#endThinking(usage?.completion_tokens_details.reasoning_tokens);
+    this.#endThinking(end?.usage.completion_tokens_details.reasoning_tokens);
     this.markdown.show(this.turn.answer);
     if (note) this.#answer.after(element("p", "ending", note));
-    if (usage && this.#first !== null) {
+    if (end && this.#first !== null) {
       const list = element("ul", "figures");
       list.setAttribute("aria-label", "What this answer took, in tokens");
-      list.append(...ofAnswer(usage, this.#times()).map((figure) => element("li", "", figure)));
+      list.append(...ofAnswer(end.timings, (this.#first - this.#begin) / 1000).map((figure) => element("li", "", figure)));
       this.#foot.prepend(list);
     }
     this.#actions.hidden = false;
     this.element.setAttribute("aria-busy", "false");
   }
 
-  #times() {
-    return {
-      first: (this.#first - this.#begin) / 1000,
-      reading: (this.#first - (this.#accepted ?? this.#begin)) / 1000,
-      writing: (this.#last - this.#first) / 1000,
-    };
-  }
-
   #read({ total, cache, processed, left_ms: left }) {
-    this.#accepted ??= performance.now();
     const unread = total - cache;
     const isLong = left !== undefined && unread > 256;
     this.#stateText.textContent = isLong

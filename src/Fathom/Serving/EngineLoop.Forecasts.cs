@@ -21,8 +21,6 @@ internal sealed partial class EngineLoop
         return question.Answer.Task.WaitAsync(cancellation);
     }
 
-    private bool IsAsked => _questions.Reader.TryPeek(out _);
-
     private void AnswerQuestions()
     {
         for (int i = 0; i < AnswersPerStep && _questions.Reader.TryRead(out ForecastQuestion? question); i++)
@@ -35,6 +33,10 @@ internal sealed partial class EngineLoop
             {
                 question.Answer.TrySetException(e);                                       // a store that cannot be opened, or a defect: the loop goes on
             }
+        }
+        if (_questions.Reader.TryPeek(out _))
+        {
+            Wake();
         }
     }
 

@@ -77,9 +77,13 @@ internal sealed partial class EngineLoop : IDisposable
 
     private void Run()
     {
+        if (_options.WarmsUp)
+        {
+            WarmUp();
+        }
         while (!_stops)
         {
-            if (_running.Count == 0 && _waiting.Count == 0 && !IsAsked)
+            if (_running.Count == 0 && _waiting.Count == 0)
             {
                 // The thread has nothing else to do: it waits here.
                 _arrivals.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult();

@@ -108,8 +108,13 @@ public class ForecastEndpointTests
         Assert.Equal(progress.Select(part => Number(part, "processed")).Order(), progress.Select(part => Number(part, "processed")));
         Assert.All(progress[1..], part => Assert.True(Number(part, "left_ms") >= 0));
 
+        JsonElement timings = chunks[^1].GetProperty("timings");
+        Assert.Equal((total, 0, 1), (Number(timings, "prompt_n"), Number(timings, "cache_n"), Number(timings, "predicted_n")));
+        Assert.True(timings.GetProperty("prompt_ms").GetDouble() > 0 && timings.GetProperty("queued_ms").GetDouble() >= 0, timings.GetRawText());
+
         string silent = await bench.StreamAsync("/v1/chat/completions", Body(text.Replace("the", "a", StringComparison.Ordinal), ", \"max_tokens\": 1, \"stream\": true"));
         Assert.DoesNotContain("prompt_progress", silent, StringComparison.Ordinal);
+        Assert.DoesNotContain("timings", silent, StringComparison.Ordinal);
         (HttpResponseMessage whole, _) = await bench.PostAsync("/v1/chat/completions", Body("Go.", ", \"max_tokens\": 1, \"return_progress\": true"));
         Assert.Equal("return_progress", whole.Headers.GetValues("x-fathom-ignored").Single());
     }

@@ -46,6 +46,17 @@ public sealed class ForecastTests : IDisposable
     }
 
     [Fact]
+    public async Task An_engine_that_warms_up_knows_a_speed_and_keeps_nothing()
+    {
+        GenerationRequest request = ServingBench.Text(ServingBench.Prose(60, 1), maxTokens: 4);
+        using var cold = new ServingBench();
+        using var warm = new ServingBench(options => options with { WarmsUp = true });
+        Forecast forecast = await warm.Engine.ForecastAsync(request, Cancellation);
+        Assert.True(forecast is { CachedTokens: 0 } && forecast.TimeToFirstToken > TimeSpan.Zero, forecast.ToString());
+        Assert.Equal((await cold.RunAsync(request)).Bits, (await warm.RunAsync(request)).Bits);
+    }
+
+    [Fact]
     public async Task A_stopped_engine_gives_no_answer()
     {
         var bench = new ServingBench();
