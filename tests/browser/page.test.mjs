@@ -81,7 +81,7 @@ test("a turn with thinking streams, and the next one finds the first in the cach
     assert.equal(await thinking.getAttribute("open"), null);
     assert.equal(await lastReply(page).locator(".answer").innerText(), "They built ships.");
     assert.equal(await lastReply(page).locator(".answer strong").innerText(), "ships");
-    assert.match(await figures(page), /^First token after .* s, \d+ read at [\d,.]+\/s, none cached, \d+ written at [\d,.]+\/s$/);
+    assert.match(await figures(page), /^First token after .* m?s, \d+ tokens read at [\d,.]+\/s, none cached, \d+ written at [\d,.]+\/s$/);
 
     await ask(page, "Sure?");
     assert.match(await figures(page), / read, \d{2,} cached, /);
@@ -119,7 +119,7 @@ test("a long text is forecast before it is sent, and its reading is shown", () =
   await page.getByText(/Reading: [\d,]+ of [\d,]+ tokens, about .* left/).waitFor();
   await picture(page, "reading");
   await done(page);
-  assert.match(await figures(page), /[\d,]{5,} read at/);
+  assert.match(await figures(page), /[\d,]{5,} tokens read at/);
   assert.equal(await forecast.innerText(), "");
 }));
 
@@ -228,15 +228,47 @@ test("a key is asked for where there are keys, and kept in this tab alone", () =
   assert.equal(await page.evaluate(() => sessionStorage.getItem("fathom.key")), null);
 }));
 
+test("files that are no text are refused in words, and others can be taken back", () => onPage([], {}, async (page) => {
+  await page.waitForFunction(() => document.activeElement.id === "message");
+  await page.setInputFiles("#pick", [
+    { name: "photo.jpg", mimeType: "image/jpeg", buffer: Buffer.from([0xff, 0xd8, 0xff, 0xe0]) }, { name: "a.txt", mimeType: "text/plain", buffer: Buffer.from("A line.") }]);
+  await page.getByText("photo.jpg is no text in UTF-8. Save it as text and add it again.").waitFor();
+  assert.match(await page.locator("#files").innerText(), /^a\.txt\s+7 characters/);
+  await page.getByRole("button", { name: "Remove a.txt" }).press("Enter");
+  assert.equal(await page.locator("#files li").count(), 0);
+  assert.equal(await focused(page), "message");
+}));
+
+test("an answer is copied as it was written", () => onPage(["Hm.</think>So **it** is."], { context: { permissions: ["clipboard-read", "clipboard-write"] } }, async (page) => {
+  await ask(page, "Go.");
+  await lastReply(page).getByRole("button", { name: "Copy" }).click();
+  await lastReply(page).getByText("Copied").waitFor();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "So **it** is.");
+}));
+
+test("numbers are told as people read them", () => onPage([], {}, async (page) => {
+  const told = await page.evaluate(async () => {
+    const { duration, ofForecast } = await import("/page/figures.js");
+    const forecast = { prompt_tokens: 60_500, cached_tokens: 500, uncached_tokens: 60_000, seconds_to_first_token: 75, fits: true, refusal: null };
+    return [
+      ...[0.004, 0.3, 9.94, 12.4, 59.6, 200, 1500, 3599, 9000].map(duration), ofForecast(forecast), ofForecast({ ...forecast, cached_tokens: 0, seconds_to_first_token: null }),
+      ofForecast({ ...forecast, uncached_tokens: 20, seconds_to_first_token: 0.1 }), ofForecast({ ...forecast, fits: false, refusal: "Too long." })];
+  });
+  assert.deepEqual(told, [
+    "4 ms", "0.3 s", "9.9 s", "12 s", "1 min 0 s", "3 min 20 s", "25 min", "60 min", "2 h 30 min", "60,000 tokens to read, 500 of 60,500 cached, about 1 min 15 s",
+    "60,000 tokens to read, no speed measured yet", "", "Too long."]);
+}));
+
 for (const scheme of ["light", "dark"]) {
   test(`pictures of a conversation, ${scheme} and narrow`, () => onPage(
     ["The text names the river, the sea and the men. I should answer in short and show how to count.</think>The old men built their ships **by the sea**, where the river ends.\n\n"
       + "1. The river went down.\n2. The men built ships.\n\nTo count the ships in a file:\n\n```\ngrep -c ship story.txt\n```",
     "It is the same text.</think>Yes. The text says so twice: once of the river, and once of the men who went down to it."],
-    { context: { colorScheme: scheme, viewport: { width: 1100, height: 900 } } }, async (page) => {
-      await ask(page, Prose.repeat(3) + "Where were the ships built, and how do I count them?");
+    { context: { colorScheme: scheme, viewport: { width: 1100, height: 980 } } }, async (page) => {
+      await page.setInputFiles("#pick", { name: "voyage.txt", mimeType: "text/plain", buffer: Buffer.from(Prose.repeat(400)) });
+      await ask(page, "Where did the old men build their ships, and how do I count them?");
       await ask(page, "Are you sure?");
-      await page.setInputFiles("#pick", { name: "voyage.txt", mimeType: "text/plain", buffer: Buffer.from(Prose.repeat(600)) });
+      await page.setInputFiles("#pick", { name: "return.txt", mimeType: "text/plain", buffer: Buffer.from(Prose.repeat(600)) });
       await message(page).fill("And in this one?");
       await page.locator("#forecast").filter({ hasText: "to read" }).waitFor();
       await picture(page, `chat-${scheme}`);

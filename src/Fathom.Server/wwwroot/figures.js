@@ -31,7 +31,7 @@ export function ofAnswer(timings, first) {
   // A few tokens say nothing of the speed.
   return [
     `First token after ${duration(first)}`,
-    `${count(read)} read${read >= 32 ? ` at ${speed(read, reading)}` : ""}`,
+    `${tokens(read)} read${read >= 32 ? ` at ${speed(read, reading)}` : ""}`,
     `${cached > 0 ? count(cached) : "none"} cached`,
     `${count(written)} written${written >= 8 ? ` at ${speed(written, writing)}` : ""}`,
   ];

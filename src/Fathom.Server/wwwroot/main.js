@@ -179,8 +179,11 @@ byId("stop").addEventListener("click", stop);
 byId("new").addEventListener("click", clear);
 byId("door").addEventListener("submit", (event) => {
   event.preventDefault();
-  settings.key = byId("key").value.trim();
+  const key = byId("key").value.trim();
   byId("key").value = "";
+  // No header could carry another one.
+  if (!/^[\x21-\x7e]+$/.test(key)) return askForKey("A key has letters, digits and signs of ASCII, and no blanks.");
+  settings.key = key;
   begin();
 });
 document.addEventListener("keydown", (event) => {
