@@ -123,6 +123,26 @@ test("a long text is forecast before it is sent, and its reading is shown", () =
   assert.equal(await forecast.innerText(), "");
 }));
 
+test("a file that is dropped is forecast, and its reading can be stopped", () => onPage(["Hm.</think>One.", "Hm.</think>Two."], {}, async (page, server) => {
+  await page.waitForFunction(() => document.activeElement.id === "message");
+  await page.evaluate((text) => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([text], "ships.txt", { type: "text/plain" }));
+    document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+  }, Prose.repeat(1000));
+  // No request was made yet: the server has measured its speed by itself.
+  await page.locator("#forecast").filter({ hasText: /^[\d,]{5,} tokens to read, about / }).waitFor();
+  await message(page).press("Enter");
+  await page.getByText(/^Reading: /).waitFor();
+  await page.keyboard.press("Escape");
+  await done(page);
+  assert.equal(await lastReply(page).locator(".ending").innerText(), "Stopped.");
+  while ((await server.requests()) > 0) await new Promise((next) => setTimeout(next, 5));
+  // What was read stays: the same prompt needs less now.
+  await page.getByRole("button", { name: "Edit" }).click();
+  await page.locator("#forecast").filter({ hasText: /to read, [\d,]+ of [\d,]+ cached, / }).waitFor();
+}));
+
 test("what can't fit is said before it is sent, and refused in words", () => onPage(["One."], { arguments: ["--context", "512"], expected: /status of 400/ }, async (page) => {
   await message(page).fill(Prose.repeat(80));
   await page.locator("#forecast.error").filter({ hasText: "Shorten it" }).waitFor();

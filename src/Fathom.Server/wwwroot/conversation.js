@@ -52,7 +52,7 @@ export class Conversation {
   }
 }
 
-// Files in the form that DeepSeek's models were trained with, in front of the question: another question finds them in the cache.
+// Files in the form that DeepSeek recommends, in front of the question: another question finds them in the cache.
 function contentOf({ text, files }) {
   return files.map((file) => `[file name]: ${file.name}\n[file content begin]\n${file.text}\n[file content end]\n`).join("") + text;
 }
