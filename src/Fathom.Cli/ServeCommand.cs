@@ -184,6 +184,7 @@ internal static class ServeCommand
             Context = parsed.GetValue(_context) ?? session.Model.Config.MaxPositions,
             MemoryBytes = Memory(parsed),
             Revision = parsed.GetValue(_encoder) == "july31" ? EncoderRevision.July31 : EncoderRevision.April,
+            WarmsUp = true,
             Script = Script(parsed.GetValue(_script)),
             OpenStore = parsed.GetValue(_noCache) ? null : Stores(parsed, session),
         };

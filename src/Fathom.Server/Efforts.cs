@@ -5,6 +5,9 @@ namespace Fathom.Server;
 /// <summary>The levels of effort that clients name, as each encoder knows them. Stateless.</summary>
 internal static class Efforts
 {
+    /// <summary>The levels that an encoder tells apart, least first.</summary>
+    public static IReadOnlyList<string> Of(EncoderRevision revision) => revision == EncoderRevision.July31 ? ["low", "high", "max"] : ["high", "max"];
+
     /// <summary>The effort in a field; none if it is absent.</summary>
     /// <exception cref="RequestErrorException">there is no such level</exception>
     public static ReasoningEffort Read(JsonFields fields, string field, EncoderRevision revision)

@@ -69,7 +69,7 @@ public sealed class ServerHost : IAsyncDisposable
     // Every route of every dialect.
     private void Map()
     {
-        _app.MapMethods("/", ["GET", "HEAD"], http => WriteAsync(http, StatusCodes.Status200OK, json => json.WriteString("name", "fathom")));
+        PageFiles.Map(_app);
         _app.MapGet("/health/live", http => WriteAsync(http, StatusCodes.Status200OK, json => json.WriteString("status", "live")));
         _app.MapGet("/health/ready", ReadyAsync);
         foreach (string prefix in new[] { "", "/v1" })
@@ -77,6 +77,7 @@ public sealed class ServerHost : IAsyncDisposable
             Map("GET", $"{prefix}/models", ModelsEndpoint.AnswerAsync, OpenAiErrors.Write);
             Map("GET", $"{prefix}/models/{{name}}", ModelsEndpoint.AnswerOneAsync, OpenAiErrors.Write);
             Map("POST", $"{prefix}/chat/completions", ChatEndpoint.AnswerAsync, OpenAiErrors.Write);
+            Map("POST", $"{prefix}/forecast", ForecastEndpoint.AnswerAsync, OpenAiErrors.Write);
             Map("POST", $"{prefix}/completions", CompletionEndpoint.AnswerAsync, OpenAiErrors.Write);
             Map("GET", $"/beta{prefix}/models", ModelsEndpoint.AnswerAsync, OpenAiErrors.Write);
             Map("POST", $"/beta{prefix}/chat/completions", ChatEndpoint.AnswerBetaAsync, OpenAiErrors.Write);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using Fathom.Serving;
 
@@ -7,6 +8,9 @@ namespace Fathom.Server.OpenAi;
 internal sealed class ChatChunks(EventStream stream, Exchange exchange, ChatRequest request, string id, long created)
 {
     private const string Done = "data: [DONE]\n\n";
+
+    private GenerationEvent.Accepted? _accepted;
+    private long _begin;
 
     /// <summary>The first chunk: who speaks.</summary>
     public void Begin() => Delta(
@@ -21,6 +25,13 @@ internal sealed class ChatChunks(EventStream stream, Exchange exchange, ChatRequ
     {
         switch (next)
         {
+            case GenerationEvent.Accepted accepted when request.TellsProgress:
+                (_accepted, _begin) = (accepted, Stopwatch.GetTimestamp());
+                Progress(accepted, accepted.CachedTokens, left: null);
+                break;
+            case GenerationEvent.Reading reading when _accepted is not null:
+                Progress(_accepted, reading.Done, reading.Left);
+                break;
             case GenerationEvent.Reasoning reasoning:
                 Delta(json => json.WriteString("reasoning_content", reasoning.Text), reasoning.Tokens, []);
                 break;
@@ -43,6 +54,41 @@ internal sealed class ChatChunks(EventStream stream, Exchange exchange, ChatRequ
         }
     }
 
+    // The names are those of llama.cpp's server; queued_ms, and left_ms below, are ours.
+    private void WriteTimings(Utf8JsonWriter json, GenerationEvent.Finished finished)
+    {
+        if (!request.TellsProgress)
+        {
+            return;
+        }
+        (TokenUsage usage, GenerationTimes times) = (finished.Usage, finished.Times);
+        json.WriteStartObject("timings");
+        json.WriteNumber("queued_ms", Math.Round(times.Queued.TotalMilliseconds, 3));
+        json.WriteNumber("cache_n", usage.Cached);
+        json.WriteNumber("prompt_n", usage.Prompt - usage.Cached);
+        json.WriteNumber("prompt_ms", Math.Round(times.Reading.TotalMilliseconds, 3));
+        json.WriteNumber("predicted_n", usage.Completion);
+        json.WriteNumber("predicted_ms", Math.Round(times.Writing.TotalMilliseconds, 3));
+        json.WriteEndObject();
+    }
+
+    private void Progress(GenerationEvent.Accepted accepted, int done, TimeSpan? left) => stream.Add(name: null, json =>
+    {
+        OpenAiJson.WriteHead(json, exchange, id, "chat.completion.chunk", created);
+        json.WriteStartArray("choices");
+        json.WriteEndArray();
+        json.WriteStartObject("prompt_progress");
+        json.WriteNumber("total", accepted.PromptTokens);
+        json.WriteNumber("cache", accepted.CachedTokens);
+        json.WriteNumber("processed", done);
+        json.WriteNumber("time_ms", (long)Stopwatch.GetElapsedTime(_begin).TotalMilliseconds);
+        if (left is { } time)
+        {
+            json.WriteNumber("left_ms", (long)time.TotalMilliseconds);
+        }
+        json.WriteEndObject();
+    });
+
     private void End(GenerationEvent.Finished finished)
     {
         // Clients add up what several chunks tell, so one chunk tells the tokens.
@@ -53,6 +99,7 @@ internal sealed class ChatChunks(EventStream stream, Exchange exchange, ChatRequ
             if (!request.IncludesUsage)
             {
                 OpenAiJson.WriteUsage(json, finished.Usage);
+                WriteTimings(json, finished);
             }
         });
         if (request.IncludesUsage)
@@ -63,6 +110,7 @@ internal sealed class ChatChunks(EventStream stream, Exchange exchange, ChatRequ
                 json.WriteStartArray("choices");
                 json.WriteEndArray();
                 OpenAiJson.WriteUsage(json, finished.Usage);
+                WriteTimings(json, finished);
             });
         }
         stream.Add(Done);

@@ -9,7 +9,11 @@ namespace Fathom.Server.OpenAi;
 /// <param name="Streams">whether the answer streams</param>
 /// <param name="IncludesUsage">whether a chunk of its own tells the tokens</param>
 /// <param name="Ignored">fields that have no effect</param>
-internal sealed record ChatRequest(GenerationRequest Request, bool Streams, bool IncludesUsage, IReadOnlyCollection<string> Ignored);
+internal sealed record ChatRequest(GenerationRequest Request, bool Streams, bool IncludesUsage, IReadOnlyCollection<string> Ignored)
+{
+    /// <summary>Whether a stream tells how far the reading of the prompt is.</summary>
+    public bool TellsProgress { get; init; }
+}
 
 /// <summary>Reads the body of a Chat Completions request. Stateless.</summary>
 internal static class ChatWire
@@ -51,8 +55,13 @@ internal static class ChatWire
         fields.Any("max_tokens");
         bool streams = fields.Boolean("stream") ?? false;
         bool includesUsage = fields.Object("stream_options")?.Boolean("include_usage") ?? false;
+        bool tellsProgress = fields.Boolean("return_progress") ?? false;
+        if (tellsProgress && !streams)
+        {
+            ignored.Add("return_progress");
+        }
         ignored.UnionWith(fields.Unasked);
-        return new ChatRequest(request, streams, includesUsage, ignored);
+        return new ChatRequest(request, streams, includesUsage, ignored) { TellsProgress = tellsProgress };
     }
 
     private static ThinkingMode Thinking(JsonFields fields, EncoderRevision revision, out ReasoningEffort effort, out int? budget)

@@ -54,6 +54,12 @@ internal static class ModelsEndpoint
         json.WriteNumber("context_length", exchange.Engine.Context);
         json.WriteNumber("max_model_len", exchange.Engine.Context);
         json.WriteNumber("context_window", exchange.Engine.Context);
+        json.WriteStartArray("reasoning_efforts");
+        foreach (string effort in Efforts.Of(exchange.Engine.Revision))
+        {
+            json.WriteStringValue(effort);
+        }
+        json.WriteEndArray();
         json.WriteString("fingerprint", exchange.Engine.Fingerprint);
     }
 }

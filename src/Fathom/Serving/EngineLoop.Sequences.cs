@@ -138,7 +138,7 @@ internal sealed partial class EngineLoop
     private SequenceCache? Restored(ServedSequence sequence, int inMemory, float[] logits, out int storedTokens)
     {
         storedTokens = 0;
-        if (sequence.Prompt.Tokens.Length < inMemory + StoreGainMin || Store(sequence) is not { } store)
+        if (sequence.Prompt.Tokens.Length < inMemory + StoreGainMin || Store(sequence.Request.Tenant) is not { } store)
         {
             return null;
         }
@@ -164,19 +164,19 @@ internal sealed partial class EngineLoop
         return null;
     }
 
-    private PrefixStore? Store(ServedSequence sequence)
+    private PrefixStore? Store(string tenant)
     {
         if (_options.OpenStore is null)
         {
             return null;
         }
-        if (!_stores.TryGetValue(sequence.Request.Tenant, out PrefixStore? store))
+        if (!_stores.TryGetValue(tenant, out PrefixStore? store))
         {
             if (_stores.Count == StoresMax)
             {
                 _stores.Clear();                                                          // they hold listings only and are opened again
             }
-            _stores[sequence.Request.Tenant] = store = _options.OpenStore(sequence.Request.Tenant);
+            _stores[tenant] = store = _options.OpenStore(tenant);
         }
         return store;
     }
@@ -239,7 +239,7 @@ internal sealed partial class EngineLoop
     private void Save(ServedSequence sequence, SequenceWork work)
     {
         int unstored = work.Cache.Length - work.StoredTokens;
-        if (unstored > 0 && unstored * _pace.SecondsPerRead >= _options.StoreWorthwhile.TotalSeconds && Store(sequence) is { } store)
+        if (unstored > 0 && unstored * _pace.SecondsPerRead >= _options.StoreWorthwhile.TotalSeconds && Store(sequence.Request.Tenant) is { } store)
         {
             store.Save(work.Cache, work.Logits);
             work.StoredTokens = work.Cache.Length;
@@ -249,7 +249,7 @@ internal sealed partial class EngineLoop
     /// <summary>Ends a request: what it has computed is kept, the turn goes to the ledger, the caller is told.</summary>
     private void End(ServedSequence sequence, EndReason reason)
     {
-        TokenUsage usage = Usage(sequence);
+        (TokenUsage usage, GenerationTimes times) = (Usage(sequence), Times(sequence));
         string? stop = sequence.Work?.Reply.StopString;
         if (sequence.Work is { } work)
         {
@@ -266,15 +266,15 @@ internal sealed partial class EngineLoop
             }
         }
         Remove(sequence, keep: true);
-        sequence.Events.Writer.TryWrite(new GenerationEvent.Finished(reason, usage) { StopString = stop });
+        sequence.Events.Writer.TryWrite(new GenerationEvent.Finished(reason, usage) { StopString = stop, Times = times });
         sequence.Events.Writer.TryComplete();
     }
 
     private void Fail(ServedSequence sequence, FaultKind kind, string message)
     {
-        TokenUsage usage = Usage(sequence);
+        (TokenUsage usage, GenerationTimes times) = (Usage(sequence), Times(sequence));
         Remove(sequence, keep: false);
-        sequence.Events.Writer.TryWrite(new GenerationEvent.Failed(kind, message) { Usage = usage });
+        sequence.Events.Writer.TryWrite(new GenerationEvent.Failed(kind, message) { Usage = usage, Times = times });
         sequence.Events.Writer.TryComplete();
     }
 
@@ -315,4 +315,15 @@ internal sealed partial class EngineLoop
     private static TokenUsage Usage(ServedSequence sequence) => sequence.Work is { } work
         ? new TokenUsage(sequence.Prompt.Tokens.Length, work.CachedTokens, work.Reply.ReasoningTokens, work.Written.Count)
         : new TokenUsage(sequence.Prompt.Tokens.Length, 0, 0, 0);
+
+    private static GenerationTimes Times(ServedSequence sequence)
+    {
+        if (sequence.Work is not { } work)
+        {
+            return new GenerationTimes(Stopwatch.GetElapsedTime(sequence.Arrival), TimeSpan.Zero, TimeSpan.Zero);
+        }
+        long now = Stopwatch.GetTimestamp(), first = work.FirstDraw == 0 ? now : work.FirstDraw;
+        return new GenerationTimes(
+            Stopwatch.GetElapsedTime(sequence.Arrival, work.Begin), Stopwatch.GetElapsedTime(work.Begin, first), Stopwatch.GetElapsedTime(first, now));
+    }
 }

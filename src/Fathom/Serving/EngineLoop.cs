@@ -70,12 +70,17 @@ internal sealed partial class EngineLoop : IDisposable
     public void Dispose()
     {
         _arrivals.Writer.TryComplete();
+        _questions.Writer.TryComplete();
         _stops = true;
         _thread.Join();
     }
 
     private void Run()
     {
+        if (_options.WarmsUp)
+        {
+            WarmUp();
+        }
         while (!_stops)
         {
             if (_running.Count == 0 && _waiting.Count == 0)
@@ -84,6 +89,7 @@ internal sealed partial class EngineLoop : IDisposable
                 _arrivals.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult();
             }
             TakeArrivals();
+            AnswerQuestions();
             DropCancelled();
             Admit();
             if (_running.Count > 0)
@@ -96,6 +102,7 @@ internal sealed partial class EngineLoop : IDisposable
         {
             End(sequence, EndReason.Cancelled);
         }
+        DropQuestions();
         _kept.Clear();
     }
 

@@ -33,27 +33,16 @@ internal sealed class KeptSequences(TimeProvider clock)
     /// <returns>to be forked; null if there is none</returns>
     public SequenceCache? Find(string tenant, ReadOnlySpan<int> tokens, out int common)
     {
-        Kept? best = null;
-        common = 0;
-        foreach (Kept kept in _kept)
-        {
-            if (kept.Tenant != tenant)
-            {
-                continue;
-            }
-            int same = tokens.CommonPrefixLength(kept.Sequence.Tokens);
-            common = Math.Max(common, same);
-            if (same == kept.Sequence.Length && same < tokens.Length && same > (best?.Sequence.Length ?? 0))
-            {
-                best = kept;
-            }
-        }
+        Kept? best = Longest(tenant, tokens, out common);
         if (best is not null)
         {
             best.LastUse = clock.GetTimestamp();
         }
         return best?.Sequence;
     }
+
+    /// <summary>Tokens of what <see cref="Find"/> would find; counts as no use of it.</summary>
+    public int Measure(string tenant, ReadOnlySpan<int> tokens) => Longest(tenant, tokens, out _)?.Sequence.Length ?? 0;
 
     /// <summary>Keeps a sequence, which then belongs here; one with the same tokens is kept once.</summary>
     public void Add(string tenant, SequenceCache sequence)
@@ -99,6 +88,26 @@ internal sealed class KeptSequences(TimeProvider clock)
             kept.Sequence.Dispose();
         }
         _kept.Clear();
+    }
+
+    private Kept? Longest(string tenant, ReadOnlySpan<int> tokens, out int common)
+    {
+        Kept? best = null;
+        common = 0;
+        foreach (Kept kept in _kept)
+        {
+            if (kept.Tenant != tenant)
+            {
+                continue;
+            }
+            int same = tokens.CommonPrefixLength(kept.Sequence.Tokens);
+            common = Math.Max(common, same);
+            if (same == kept.Sequence.Length && same < tokens.Length && same > (best?.Sequence.Length ?? 0))
+            {
+                best = kept;
+            }
+        }
+        return best;
     }
 
     // Tokens that would have to be computed again, per byte that would be free. So many short texts never displace a long one.

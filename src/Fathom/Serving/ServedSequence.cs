@@ -34,6 +34,9 @@ internal sealed class ServedSequence
     /// <summary>What the caller reads.</summary>
     public Channel<GenerationEvent> Events { get; } = Channel.CreateUnbounded<GenerationEvent>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
 
+    /// <summary>When the request came.</summary>
+    public long Arrival { get; } = Stopwatch.GetTimestamp();
+
     /// <summary>Whether the caller has left.</summary>
     public bool IsCancelled => _isCancelled;
 
@@ -86,6 +89,9 @@ internal sealed class SequenceWork : IDisposable
 
     /// <summary>When work began.</summary>
     public long Begin { get; } = Stopwatch.GetTimestamp();
+
+    /// <summary>When the first token was drawn; 0 before.</summary>
+    public long FirstDraw { get; set; }
 
     /// <summary>Tokens of it that are on the disk.</summary>
     public int StoredTokens { get; set; }

@@ -84,6 +84,19 @@ public sealed class ServingEngine : IDisposable
         return _prompts.Read(request.Prompt, request.Tenant).Tokens.Length;
     }
 
+    /// <summary>Says what a request would take if it were made now.</summary>
+    /// <exception cref="RequestException">a value is out of range, or the model has no tokens for such a prompt</exception>
+    /// <exception cref="PromptException">the conversation cannot be rendered</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellation"/>, or the engine stops</exception>
+    public async Task<Forecast> ForecastAsync(GenerationRequest request, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        Require(request);
+        int[] tokens = _prompts.Read(request.Prompt, request.Tenant).Tokens;
+        Forecast forecast = await _loop.ForecastAsync(new ForecastQuestion(request.Tenant, request.Holder, tokens), cancellation).ConfigureAwait(false);
+        return TooLarge(request, tokens.Length) is { } fault ? forecast with { TimeToFirstToken = null, Refusal = fault.Message } : forecast;
+    }
+
     /// <summary>Carries out a request. To leave the enumeration, for whatever reason, is to cancel: the engine notices within a step.</summary>
     /// <param name="request">what to do</param> <param name="cancellation">ends the enumeration with <see cref="OperationCanceledException"/></param>
     /// <returns>see <see cref="GenerationEvent"/>; faults are events too</returns>

@@ -41,6 +41,9 @@ public sealed record ServingOptions
     /// </summary>
     public IReadOnlyList<string> Script { get; init; } = [];
 
+    /// <summary>Whether the engine begins with a few steps of no meaning: the first request is then as fast as others, and a forecast knows a speed.</summary>
+    public bool WarmsUp { get; init; }
+
     /// <summary>Opens the store of a tenant; null keeps nothing on a disk. Called by the engine's thread.</summary>
     public Func<string, PrefixStore>? OpenStore { get; init; }
 

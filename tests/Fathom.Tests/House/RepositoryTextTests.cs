@@ -5,7 +5,7 @@ namespace Fathom.Tests.House;
 /// <summary>Words that the repository's own texts do without: promises, and names of hosts that a build would then depend on.</summary>
 public class RepositoryTextTests
 {
-    private static readonly string[] s_endings = [".cs", ".md", ".csproj", ".props", ".targets", ".slnx", ".json", ".yml", ".yaml", ".sh", ".js", ".html", ".css"];
+    private static readonly string[] s_endings = [".cs", ".md", ".csproj", ".props", ".targets", ".slnx", ".json", ".yml", ".yaml", ".sh", ".js", ".mjs", ".html", ".css"];
 
     private static readonly string[] s_words =
     [
@@ -36,6 +36,6 @@ public class RepositoryTextTests
             {
                 string[] parts = Path.GetRelativePath(TestFiles.Path(), path).Split(Path.DirectorySeparatorChar);
                 return parts is not (["models", ..] or ["tests", "data", ..] or ["tests", "goldens", ..])
-                    && !parts.Any(part => part is "bin" or "obj" or "artifacts" or "packages.lock.json" || (part.StartsWith('.') && part != ".ci"));
+                    && !parts.Any(part => part is "bin" or "obj" or "artifacts" or "node_modules" or "packages.lock.json" || (part.StartsWith('.') && part != ".ci"));
             });
 }

@@ -36,4 +36,33 @@ public class StepPaceTests
         Assert.InRange(pace.PromptRows(24), 8, 15);
         Assert.Equal(8, pace.PromptRows(60));
     }
+
+    [Fact]
+    public void A_forecast_follows_long_prompts_more_than_short_ones()
+    {
+        var pace = new StepPace(s_step);
+        Assert.Null(pace.TimeToRead(1000, written: 0));
+        for (int i = 0; i < 20; i++)
+        {
+            pace.Took(TimeSpan.FromMilliseconds(250), written: 0, read: 250);           // a millisecond a token
+        }
+        Assert.Equal(10, pace.TimeToRead(10_000, written: 0)!.Value.TotalSeconds, 6);
+        for (int i = 0; i < 10; i++)
+        {
+            pace.Took(TimeSpan.FromMilliseconds(100), written: 0, read: 10);            // ten a token, of a few tokens
+        }
+        Assert.InRange(pace.TimeToRead(10_000, written: 0)!.Value.TotalSeconds, 10.1, 14);
+    }
+
+    [Fact]
+    public void A_forecast_leaves_those_that_write_their_time()
+    {
+        var pace = new StepPace(s_step);
+        pace.Took(TimeSpan.FromMilliseconds(250), written: 0, read: 250);
+        pace.Took(TimeSpan.FromMilliseconds(100), written: 10, read: 0);                // ten a written token
+        // 150 ms of each step are left: 150 tokens in 250 ms.
+        Assert.Equal(10 * 250 / 150.0, pace.TimeToRead(10_000, written: 10)!.Value.TotalSeconds, 6);
+        // However many write, 8 tokens of prompts go along.
+        Assert.Equal(1 + (0.400 / 8 * 1000), pace.TimeToRead(1000, written: 40)!.Value.TotalSeconds, 6);
+    }
 }
