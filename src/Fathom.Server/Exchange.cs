@@ -1,3 +1,4 @@
+using Fathom.Server.Telemetry;
 using Fathom.Serving;
 using Microsoft.AspNetCore.Http;
 
@@ -26,6 +27,12 @@ internal sealed record Exchange(HttpContext Http, ServingEngine Engine, Caller C
     // Ignored things are told, not hidden.
     private const string IgnoredHeader = "x-fathom-ignored";
     private const string WithoutReasoningHeader = "x-fathom-turns-without-reasoning";
+
+    /// <summary>Bodies of all requests.</summary>
+    public required BodyBudget Bodies { get; init; }
+
+    /// <summary>What observes the request.</summary>
+    public required RequestWatch Watch { get; init; }
 
     /// <summary>Ends when the client leaves or the server stops.</summary>
     public CancellationToken Cancellation => Http.RequestAborted;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Fathom.Engine;
 
 namespace Fathom.Serving;
@@ -8,6 +9,7 @@ internal sealed partial class EngineLoop
     private void Draw(ServedSequence sequence)
     {
         SequenceWork work = sequence.Work!;                                               // only sequences with work draw
+        work.FirstDraw = work.FirstDraw == 0 ? Stopwatch.GetTimestamp() : work.FirstDraw;
         try
         {
             TokenRule? rule = work.Reply.IsReasoning ? work.ReasoningRule : AnswerRule(sequence, work);
@@ -24,6 +26,7 @@ internal sealed partial class EngineLoop
                 return;
             }
             work.Written.Add(token.Id);
+            Volatile.Write(ref _writtenTokens, _writtenTokens + 1);
             work.Reply.Push(token.Id, Score(sequence, token));
             work.Pending = token.Id;
             if (work.Reply.StopString is not null || work.Loop.Push(token.Id) || work.Written.Count == sequence.MaxTokens)

@@ -61,6 +61,9 @@ public abstract record GenerationEvent
     {
         /// <summary>Which of the stop strings, for <see cref="EndReason.StopString"/>; else null.</summary>
         public string? StopString { get; init; }
+
+        /// <summary>What it took.</summary>
+        public GenerationTimes Times { get; init; }
     }
 
     /// <summary>The request cannot be carried out, or no further.</summary>
@@ -69,6 +72,9 @@ public abstract record GenerationEvent
     {
         /// <summary>Tokens so far, if the request was accepted before.</summary>
         public TokenUsage Usage { get; init; } = new(0, 0, 0, 0);
+
+        /// <summary>What it took so far, if the request was accepted before.</summary>
+        public GenerationTimes Times { get; init; }
     }
 }
 
@@ -115,6 +121,11 @@ public enum FaultKind
 /// <param name="Reasoning">that the model wrote before its answer</param>
 /// <param name="Completion">that the model wrote, reasoning included, the end-of-text token left out</param>
 public readonly record struct TokenUsage(int Prompt, int Cached, int Reasoning, int Completion);
+
+/// <summary>Where the time of a request went, as the engine saw it.</summary>
+/// <param name="Queued">from its arrival until work began</param> <param name="Reading">from there until the first token was drawn</param>
+/// <param name="Writing">from there until the end</param>
+public readonly record struct GenerationTimes(TimeSpan Queued, TimeSpan Reading, TimeSpan Writing);
 
 /// <summary>A token and the model's own log-probability of it: at temperature 1, before masks and filters.</summary>
 /// <param name="Bytes">UTF-8; may be part of a character</param> <param name="LogProbability">natural logarithm</param>
