@@ -12,6 +12,9 @@ internal sealed partial class RequestWatch : IDisposable
 {
     private const string Provider = "fathom";
 
+    private const string MetricsRoute = "/metrics";
+    private const string MetricsDialect = "metrics";
+
     // What proxies call the status of a request whose client left before there was one.
     private const int ClientLeft = 499;
 
@@ -35,7 +38,7 @@ internal sealed partial class RequestWatch : IDisposable
         (_server, _log, _http) = (server, log, http);
         string route = (http.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "";
         (_dialect, _operation) = Kind(route);
-        _activity = Start(route);
+        _activity = _dialect == MetricsDialect ? null : Start(route);
         _tags = new TagList { { "gen_ai.operation.name", _operation }, { "gen_ai.provider.name", Provider }, { "gen_ai.response.model", server.ModelName } };
     }
 
@@ -88,6 +91,10 @@ internal sealed partial class RequestWatch : IDisposable
         {
             _activity?.SetStatus(ActivityStatusCode.Error);
         }
+        if (error.Status < StatusCodes.Status500InternalServerError)
+        {
+            _isAsked = false;                                                             // nothing was generated
+        }
         _finish ??= _isAsked ? FinishNames.Error : null;
     }
 
@@ -108,7 +115,8 @@ internal sealed partial class RequestWatch : IDisposable
                 _server.Metrics.Spent(_usage, _times, _tags);
             }
         }
-        if (_log is not null)
+        // A scraper comes every few seconds.
+        if (_log is not null && _dialect != MetricsDialect)
         {
             RequestLog.Answered(
                 _log, Id, _dialect, status, _finish ?? "-", _key, _usage.Prompt, _usage.Cached, _usage.Completion, _usage.Reasoning, total.TotalSeconds,
@@ -187,6 +195,7 @@ internal sealed partial class RequestWatch : IDisposable
         _ when route.EndsWith("/responses", StringComparison.Ordinal) => ("responses", "chat"),
         _ when route.EndsWith("/messages", StringComparison.Ordinal) => ("messages", "chat"),
         _ when route.EndsWith("/count_tokens", StringComparison.Ordinal) => ("count_tokens", null),
+        MetricsRoute => (MetricsDialect, null),
         _ when route.Contains("/models", StringComparison.Ordinal) => ("models", null),
         _ => ("other", null),
     };

@@ -45,10 +45,10 @@ internal sealed class FathomServer : IAsyncDisposable
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     /// <param name="cache">folder of the store</param> <param name="arguments">besides port and store</param>
-    public static Task<FathomServer> StartAsync(string cache, params string[] arguments) => StartAsync([], cache, arguments);
+    public static Task<FathomServer> StartAsync(string cache, params string[] arguments) => StartWithAsync([], cache, arguments);
 
     /// <param name="environment">variables</param> <param name="cache">folder of the store</param> <param name="arguments">besides port and store</param>
-    public static async Task<FathomServer> StartAsync(Dictionary<string, string> environment, string cache, params string[] arguments)
+    public static async Task<FathomServer> StartWithAsync(Dictionary<string, string> environment, string cache, params string[] arguments)
     {
         var start = new ProcessStartInfo(FathomProcess.ExecutablePath, ["serve", "--port", "0", "--cache-dir", cache, "--memory", "1", .. arguments])
         {

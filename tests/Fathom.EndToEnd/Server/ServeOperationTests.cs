@@ -75,7 +75,7 @@ public sealed class ServeOperationTests : IDisposable
         Assert.Contains("none.pem: expected a certificate, found no file", none.Error, StringComparison.Ordinal);
         FathomProcess alone = await FathomProcess.RunAsync("serve", "--port", "0", "--certificate-key", locked);
         Assert.Equal(2, alone.ExitCode);
-        await using FathomServer server = await FathomServer.StartAsync(new() { ["FATHOM_CERTIFICATE_PASSWORD"] = password }, _folder.Path("cache"), "--certificate", certificate, "--certificate-key", locked);
+        await using FathomServer server = await FathomServer.StartWithAsync(new() { ["FATHOM_CERTIFICATE_PASSWORD"] = password }, _folder.Path("cache"), "--certificate", certificate, "--certificate-key", locked);
         Assert.Equal("https", server.Address.Scheme);
         using var handler = new HttpClientHandler { ServerCertificateCustomValidationCallback = (_, shown, _, _) => shown?.Thumbprint == made.Thumbprint };
         using var client = new HttpClient(handler);
@@ -116,7 +116,7 @@ public sealed class ServeOperationTests : IDisposable
         collector.Start();
         Task<Dictionary<string, string>> received = CollectAsync(collector, "/v1/traces", "/v1/metrics");
         var environment = new Dictionary<string, string> { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = $"http://127.0.0.1:{port}", ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf" };
-        await using FathomServer server = await FathomServer.StartAsync(environment, _folder.Path("cache"));
+        await using FathomServer server = await FathomServer.StartWithAsync(environment, _folder.Path("cache"));
         await server.PostAsync("/v1/chat/completions", Ask);
         // What is left is sent at the end.
         await server.InterruptAsync();
