@@ -55,11 +55,12 @@ internal static class ServeCommand
         await host.StartAsync(cancellation).ConfigureAwait(false);
         if (!quiet)
             Console.Error.WriteLine($"Listening on {string.Join(", ", host.Addresses)}, loading the model.");
+        // Loading a large model takes minutes and knows no end before its own.
         using ModelSession session = await Task.Run(
             () => ModelSession.Open(
                 parsed.GetValue(options.Model) ?? Arguments.BundledModel, parsed.GetValue(options.Threads), parsed.GetValue(options.Numeric),
                 parsed.GetValue(options.AllowUnused)),
-            cancellation).ConfigureAwait(false);
+            CancellationToken.None).WaitAsync(cancellation).ConfigureAwait(false);
         using var engine = new ServingEngine(session.Model, session.Device, session.Tokenizer, options.Serving(parsed, session));
         host.Serve(engine);
         if (!quiet)
@@ -89,7 +90,7 @@ internal static class ServeCommand
         using var over = new CancellationTokenSource();
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Hurry);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Hurry);
-        using var patience = new CancellationTokenSource(drain + s_patience);
+        using var patience = new CancellationTokenSource();
         if (!quiet && engine.RequestCount > 0)
             Console.Error.WriteLine($"Ending: {engine.RequestCount} requests have {drain.TotalSeconds:N0} seconds to finish. Ctrl-C ends them now.");
         Task stopped = host.StopAsync(patience.Token);
@@ -101,8 +102,8 @@ internal static class ServeCommand
         {
             // Said below.
         }
-        engine.Dispose();
-        // What the engine has ended is sent to its clients.
+        engine.Dispose();                                                                 // which may save for a while
+        // What it has ended is sent to its clients.
         patience.CancelAfter(s_patience);
         await stopped.ConfigureAwait(false);
 

@@ -274,6 +274,16 @@ public class HostileRequestsTests(HostileServer server) : IClassFixture<HostileS
         Assert.Equal((HttpStatusCode.TooManyRequests, "queue_full"), (large.StatusCode, error.GetProperty("error").GetProperty("code").GetString()));
     }
 
+    [Fact]
+    public async Task Fields_without_number_make_no_header_without_end()
+    {
+        string fields = string.Concat(Enumerable.Range(0, 20_000).Select(i => $"\"an_unknown_field_{i}\": 1, "));
+        (HttpResponseMessage response, _) = await server.Bench.PostAsync("/v1/completions", $$"""{{{fields}} "prompt": "a", "max_tokens": 1}""");
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.InRange(response.Headers.GetValues("x-fathom-ignored").Single().Length, 1000, 4000);
+        await server.AssertSameAsync();
+    }
+
     [Theory]
     [InlineData("<｜end▁of▁sentence｜>")]
     [InlineData("<｜begin▁of▁sentence｜>")]
