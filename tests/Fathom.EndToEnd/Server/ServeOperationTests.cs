@@ -63,6 +63,23 @@ public sealed class ServeOperationTests : IDisposable
     }
 
     [Fact]
+    public async Task A_prompt_half_read_at_the_end_is_gone_on_with_after_the_next_start()
+    {
+        string body = $$"""{"max_tokens": 2, "stream": true, "messages": [{"role": "user", "content": "{{Prose(45_000)}}"}]}""";
+        await using (FathomServer server = await FathomServer.StartAsync(_folder.Path("cache"), "--drain", "5"))
+        {
+            Assert.Equal(0, await CachedAsync(server, body, async () =>
+            {
+                await server.SignalAsync("TERM");
+                await server.WaitForEndAsync();
+            }));
+            Assert.Equal(0, server.ExitCode);
+        }
+        await using FathomServer again = await FathomServer.StartAsync(_folder.Path("cache"));
+        Assert.InRange(await CachedAsync(again, body, () => Task.CompletedTask), 256, 1_000_000);
+    }
+
+    [Fact]
     public async Task A_certificate_makes_it_speak_TLS_and_a_wrong_one_is_said()
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -125,6 +142,22 @@ public sealed class ServeOperationTests : IDisposable
         Assert.Contains("gen_ai.usage.input_tokens", bodies["/v1/traces"], StringComparison.Ordinal);
         Assert.Contains("gen_ai.server.time_to_first_token", bodies["/v1/metrics"], StringComparison.Ordinal);
         Assert.DoesNotContain(Marker, string.Concat(bodies.Values), StringComparison.OrdinalIgnoreCase);
+    }
+
+    // Tokens found in the cache, which a stream of Messages tells before anything is read.
+    private static async Task<int> CachedAsync(FathomServer server, string body, Func<Task> whileItReads)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/messages") { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+        using HttpResponseMessage response = await server.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Cancellation);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(Cancellation));
+        string? line = await reader.ReadLineAsync(Cancellation);
+        while (line?.StartsWith("data: {\"type\":\"message_start\"", StringComparison.Ordinal) == false)
+        {
+            line = await reader.ReadLineAsync(Cancellation);
+        }
+        Assert.NotNull(line);
+        await whileItReads();
+        return JsonDocument.Parse(line["data: ".Length..]).RootElement.GetProperty("message").GetProperty("usage").GetProperty("cache_read_input_tokens").GetInt32();
     }
 
     private static async Task<Dictionary<string, string>> CollectAsync(HttpListener collector, params string[] paths)
