@@ -46,7 +46,10 @@ internal static class Program
 
         try
         {
-            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }).ConfigureAwait(false);
+            var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false };
+            if (parsed.CommandResult.Command.Name == ServeCommand.Name)
+                invocation.ProcessTerminationTimeout = ServeCommand.EndingTime;
+            return await parsed.InvokeAsync(invocation).ConfigureAwait(false);
         }
         catch (UsageException e)
         {

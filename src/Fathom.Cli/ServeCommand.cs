@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Net;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Fathom.Cache;
 using Fathom.Devices;
@@ -15,22 +16,31 @@ namespace Fathom.Cli;
 /// <summary><c>fathom serve</c>: answers over HTTP, in the formats that clients already speak.</summary>
 internal static class ServeCommand
 {
+    public const string Name = "serve";
+
     private const int DefaultPort = 8080;
+    private const int DefaultDrain = 30;
+    private const int DrainMax = 3600;
     private const string KeysVariable = "FATHOM_API_KEYS";
+    private const string PasswordVariable = "FATHOM_CERTIFICATE_PASSWORD";
 
     // Of the free memory, what sequences may take; the rest is for activations and everything else.
     private const double MemoryShare = 0.8;
 
+    // For the last words to clients.
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
+
+    /// <summary>What ending may take: requests finish, then sequences are saved.</summary>
+    public static readonly TimeSpan EndingTime = TimeSpan.FromSeconds(2 * DrainMax);
 
     public static Command Create()
     {
         var options = new Options();
         var command = new CommandWithExample(
-            "serve",
+            Name,
             "Answers over HTTP: Chat Completions with streaming, tools and thinking, completions, models. Many requests run at once; a next turn goes "
                 + "on from memory or from the disk. "
-            + "Listens on this machine alone unless there are API keys. Ctrl-C ends it.",
+            + "Listens on this machine alone unless there are API keys. Ctrl-C ends it when the requests that run are done.",
             "fathom serve --port 8080");
         options.AddTo(command);
         command.SetAction((parsed, cancellation) => RunAsync(options, parsed, cancellation));
@@ -39,49 +49,87 @@ internal static class ServeCommand
 
     private static async Task<int> RunAsync(Options options, ParseResult parsed, CancellationToken cancellation)
     {
-        await using ServerHost host = Host(options, parsed);
-        await host.StartAsync(cancellation).ConfigureAwait(false);
         bool quiet = parsed.GetValue(options.Quiet);
+        using var observation = new ServeObservation(quiet ? ServeObservation.None : parsed.GetValue(options.Log)!);      // it has a default
+        await using ServerHost host = Host(options, parsed, observation);
+        await host.StartAsync(cancellation).ConfigureAwait(false);
         if (!quiet)
             Console.Error.WriteLine($"Listening on {string.Join(", ", host.Addresses)}, loading the model.");
+        // Loading a large model takes minutes and knows no end before its own.
         using ModelSession session = await Task.Run(
             () => ModelSession.Open(
                 parsed.GetValue(options.Model) ?? Arguments.BundledModel, parsed.GetValue(options.Threads), parsed.GetValue(options.Numeric),
                 parsed.GetValue(options.AllowUnused)),
-            cancellation).ConfigureAwait(false);
-        using (var engine = new ServingEngine(session.Model, session.Device, session.Tokenizer, options.Serving(parsed, session)))
+            CancellationToken.None).WaitAsync(cancellation).ConfigureAwait(false);
+        using var engine = new ServingEngine(session.Model, session.Device, session.Tokenizer, options.Serving(parsed, session));
+        host.Serve(engine);
+        if (!quiet)
         {
-            host.Serve(engine);
-            if (!quiet)
-            {
-                Console.Error.WriteLine(string.Create(
-                    CultureInfo.InvariantCulture, $"{engine.ModelName} is ready: context {engine.Context:N0} tokens, {engine.Fingerprint}. Base "
-                        + $"address for clients: {host.Addresses.First()}/v1"));
-            }
-            try
-            {
-                await Task.Delay(Timeout.Infinite, cancellation).ConfigureAwait(false);
-            }
-            catch (OperationCanceledException)
-            {
-                // Asked to end.
-            }
+            Console.Error.WriteLine(string.Create(
+                CultureInfo.InvariantCulture, $"{engine.ModelName} is ready: context {engine.Context:N0} tokens, {engine.Fingerprint}. Base "
+                    + $"address for clients: {host.Addresses.First()}/v1"));
         }
-        // The engine has ended all requests with what they had; the server sends that.
-        using var patience = new CancellationTokenSource(s_patience);
-        await host.StopAsync(patience.Token).ConfigureAwait(false);
+        try
+        {
+            await Task.Delay(Timeout.Infinite, cancellation).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // Asked to end.
+        }
+        await EndAsync(host, engine, TimeSpan.FromSeconds(parsed.GetValue(options.Drain)), quiet).ConfigureAwait(false);
         return ExitCode.Success;
     }
 
-    private static ServerHost Host(Options options, ParseResult parsed)
+    /// <summary>
+    /// Takes no more requests and lets those that run come to their end within a time; then ends them where they are, and they tell their clients so. Asked a
+    /// second time to end, it waits no longer.
+    /// </summary>
+    private static async Task EndAsync(ServerHost host, ServingEngine engine, TimeSpan drain, bool quiet)
     {
+        using var over = new CancellationTokenSource();
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Hurry);
+        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Hurry);
+        using var patience = new CancellationTokenSource();
+        if (!quiet && engine.RequestCount > 0)
+            Console.Error.WriteLine($"Ending: {engine.RequestCount} requests have {drain.TotalSeconds:N0} seconds to finish. Ctrl-C ends them now.");
+        Task stopped = host.StopAsync(patience.Token);
+        try
+        {
+            await stopped.WaitAsync(drain, over.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+        {
+            // Said below.
+        }
+        engine.Dispose();                                                                 // which may save for a while
+        // What it has ended is sent to its clients.
+        patience.CancelAfter(s_patience);
+        await stopped.ConfigureAwait(false);
+
+        void Hurry(PosixSignalContext signal)
+        {
+            signal.Cancel = true;
+            over.Cancel();
+        }
+    }
+
+    private static ServerHost Host(Options options, ParseResult parsed, ServeObservation observation)
+    {
+        IPEndPoint[] listen = options.Addresses(parsed);
+        ServerCertificate? certificate = options.Certificate(parsed);
+        ApiKeys keys = Keys(parsed.GetValue(options.ApiKeys));
+        if (certificate is null && keys.Count > 0 && Array.Exists(listen, address => !IPAddress.IsLoopback(address.Address)))
+            Console.Error.WriteLine("Keys and texts travel as they are: give --certificate, or put TLS in front of this server.");
         try
         {
             return new ServerHost(new ServerOptions
             {
-                Listen = options.Addresses(parsed),
-                Keys = Keys(parsed.GetValue(options.ApiKeys)),
+                Listen = listen,
+                Keys = keys,
+                Certificate = certificate,
                 Report = Console.Error.WriteLine,
+                Logging = observation.Logging,
             });
         }
         catch (ArgumentException e)
@@ -121,6 +169,18 @@ internal static class ServeCommand
             HelpName = "GB",
         };
 
+        private readonly Option<string?> _certificate = new("--certificate")
+        {
+            Description = "For TLS: a certificate in PEM, or PKCS#12 with its key. Read again when it changes.",
+            HelpName = "FILE",
+        };
+
+        private readonly Option<string?> _certificateKey = new("--certificate-key")
+        {
+            Description = $"Its private key in PEM, if that is in a file of its own. A password comes from the variable {PasswordVariable}.",
+            HelpName = "FILE",
+        };
+
         private readonly Option<bool> _noCache = new("--no-cache") { Description = "Keep nothing on the disk." };
         private readonly Option<string> _encoder = new("--encoder")
         {
@@ -142,6 +202,8 @@ internal static class ServeCommand
         public Options()
         {
             _encoder.AcceptOnlyFromAmong("april", "july31");
+            Log.AcceptOnlyFromAmong(ServeObservation.Text, ServeObservation.Json, ServeObservation.None);
+            Drain.Validators.Add(result => Arguments.InRange(result, 0, DrainMax));
             _port.Validators.Add(result => Arguments.InRange(result, 0, IPEndPoint.MaxPort));
             _context.Validators.Add(result => Arguments.InRange(result, 2, int.MaxValue));
         }
@@ -154,6 +216,20 @@ internal static class ServeCommand
 
         public Option<bool> Quiet { get; } = Arguments.Quiet();
 
+        public Option<int> Drain { get; } = new("--drain")
+        {
+            Description = "Seconds that requests have to finish when the server is asked to end.",
+            HelpName = "SECONDS",
+            DefaultValueFactory = _ => DefaultDrain,
+        };
+
+        public Option<string> Log { get; } = new("--log")
+        {
+            Description = "A line on stderr for each request, never with its text: text, json or none.",
+            HelpName = "FORM",
+            DefaultValueFactory = _ => ServeObservation.Text,
+        };
+
         public Option<bool> AllowUnused { get; } = new("--allow-unused") { Description = "Accept a checkpoint with tensors that the model does not use." };
 
         public Option<string?> ApiKeys { get; } = new("--api-keys")
@@ -165,8 +241,13 @@ internal static class ServeCommand
 
         public void AddTo(Command command)
         {
-            foreach (Option option in new Option[] { _listen, _port, ApiKeys, Model, Threads, Numeric, _context, _memory, _encoder, _noCache, _script, AllowUnused, Quiet })
+            foreach (Option option in new Option[]
+            {
+                _listen, _port, ApiKeys, _certificate, _certificateKey, Model, Threads, Numeric, _context, _memory, _encoder, _noCache, Drain, Log, _script, AllowUnused, Quiet,
+            })
+            {
                 command.Add(option);
+            }
             _caches.AddTo(command);
         }
 
@@ -177,6 +258,14 @@ internal static class ServeCommand
                 text = "127.0.0.1";
             return IPAddress.TryParse(text, out IPAddress? address) ? [new IPEndPoint(address, parsed.GetValue(_port))]
                 : throw new UsageException($"--listen: expected an IP address such as 127.0.0.1 or 0.0.0.0, found {text}.");
+        }
+
+        public ServerCertificate? Certificate(ParseResult parsed)
+        {
+            string? key = parsed.GetValue(_certificateKey);
+            if (parsed.GetValue(_certificate) is { } file)
+                return ServerCertificate.Load(file, key, Environment.GetEnvironmentVariable(PasswordVariable));
+            return key is null ? null : throw new UsageException("--certificate-key: expected --certificate beside it, found none.");
         }
 
         public ServingOptions Serving(ParseResult parsed, ModelSession session) => new()

@@ -15,9 +15,13 @@ internal static class Door
         if (keys.Count == 0)
         {
             // A page in a browser may reach this machine under a name of its own: such requests carry that name.
-            return IsThisMachine(request.Host.Host) ? new Caller(Key: null) : throw new RequestErrorException(
-                ErrorReason.Forbidden, $"Host: without API keys, expected localhost, 127.0.0.1 or [::1], found {request.Host.Host}. Start the server "
-                    + $"with keys to serve other names.");
+            Require("Host", request.Host.Host);
+            // Or it sends requests whose answers it cannot read: those say where the page is from.
+            if (request.Headers.Origin is [{ } origin, ..])
+            {
+                Require("Origin", Uri.TryCreate(origin, UriKind.Absolute, out Uri? page) ? page.Host : origin);
+            }
+            return new Caller(Key: null);
         }
         string authorization = request.Headers.Authorization.ToString();
         string key = authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) ? authorization[Bearer.Length..].Trim() : request.Headers["x-api-key"].ToString();
@@ -27,6 +31,16 @@ internal static class Door
         }
         return keys.Find(key) is { } name ? new Caller(name) : throw new RequestErrorException(ErrorReason.Unauthorized, "The API key is unknown. Ask "
             + "whoever runs this server for one.");
+    }
+
+    private static void Require(string header, string host)
+    {
+        if (!IsThisMachine(host))
+        {
+            throw new RequestErrorException(
+                ErrorReason.Forbidden, $"{header}: without API keys, expected localhost, 127.0.0.1 or [::1], found {host}. Start the server with keys to "
+                    + $"serve other names.");
+        }
     }
 
     private static bool IsThisMachine(string host) =>

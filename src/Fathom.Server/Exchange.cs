@@ -1,3 +1,4 @@
+using Fathom.Server.Telemetry;
 using Fathom.Serving;
 using Microsoft.AspNetCore.Http;
 
@@ -25,7 +26,16 @@ internal sealed record Exchange(HttpContext Http, ServingEngine Engine, Caller C
 {
     // Ignored things are told, not hidden.
     private const string IgnoredHeader = "x-fathom-ignored";
+
+    // Some clients and proxies take no header of more than a few kilobytes.
+    private const int IgnoredBytesMax = 2048;
     private const string WithoutReasoningHeader = "x-fathom-turns-without-reasoning";
+
+    /// <summary>Bodies of all requests.</summary>
+    public required BodyBudget Bodies { get; init; }
+
+    /// <summary>What observes the request.</summary>
+    public required RequestWatch Watch { get; init; }
 
     /// <summary>Ends when the client leaves or the server stops.</summary>
     public CancellationToken Cancellation => Http.RequestAborted;
@@ -37,7 +47,8 @@ internal sealed record Exchange(HttpContext Http, ServingEngine Engine, Caller C
         {
             // Names come from the client: what no header may hold is left out.
             IEnumerable<string> safe = names.Select(name => string.Concat(name.Where(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '.' or '-')));
-            Http.Response.Headers[IgnoredHeader] = string.Join(", ", safe.Where(name => name.Length > 0));
+            string all = string.Join(", ", safe.Where(name => name.Length > 0));
+            Http.Response.Headers[IgnoredHeader] = all.Length > IgnoredBytesMax ? all[..IgnoredBytesMax] + "..." : all;
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Fathom.Server.Telemetry;
 using Fathom.Serving;
 
 namespace Fathom.Server;
@@ -8,13 +9,16 @@ internal sealed class PendingEvents : IAsyncDisposable
 {
     private readonly CancellationTokenSource _leave;
     private readonly IAsyncEnumerator<GenerationEvent> _events;
+    private readonly RequestWatch _watch;
     private Task<bool>? _next;
 
     /// <summary>Begins a generation.</summary>
-    public PendingEvents(ServingEngine engine, GenerationRequest request, CancellationToken cancellation)
+    public PendingEvents(Exchange exchange, GenerationRequest request)
     {
-        _leave = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        _events = engine.Generate(request, _leave.Token).GetAsyncEnumerator(CancellationToken.None);
+        _watch = exchange.Watch;
+        _watch.Ask(request);
+        _leave = CancellationTokenSource.CreateLinkedTokenSource(exchange.Cancellation);
+        _events = exchange.Engine.Generate(request, _leave.Token).GetAsyncEnumerator(CancellationToken.None);
     }
 
     /// <summary>Whether the next event, or the end, is there.</summary>
@@ -44,6 +48,10 @@ internal sealed class PendingEvents : IAsyncDisposable
         bool isOne = Next.GetAwaiter().GetResult();                                       // it was waited for
         next = isOne ? _events.Current : null;
         _next = isOne ? null : _next;
+        if (next is not null)
+        {
+            _watch.See(next);
+        }
         return isOne;
     }
 

@@ -18,6 +18,9 @@ internal enum ErrorReason
     /// <summary>The body has too many bytes.</summary>
     BodyTooLarge,
 
+    /// <summary>The body comes too slowly.</summary>
+    TooSlow,
+
     /// <summary>The key is missing or wrong.</summary>
     Unauthorized,
 
@@ -52,6 +55,7 @@ internal sealed record RequestError(ErrorReason Reason, string Message, string? 
         ErrorReason.Invalid or ErrorReason.TooLarge => StatusCodes.Status400BadRequest,
         ErrorReason.OutOfRange => StatusCodes.Status422UnprocessableEntity,
         ErrorReason.BodyTooLarge => StatusCodes.Status413PayloadTooLarge,
+        ErrorReason.TooSlow => StatusCodes.Status408RequestTimeout,
         ErrorReason.Unauthorized => StatusCodes.Status401Unauthorized,
         ErrorReason.Forbidden => StatusCodes.Status403Forbidden,
         ErrorReason.NotFound => StatusCodes.Status404NotFound,

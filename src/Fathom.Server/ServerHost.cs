@@ -3,13 +3,14 @@ using System.Text.Json;
 using Fathom.Server.Anthropic;
 using Fathom.Server.OpenAi;
 using Fathom.Server.Responses;
+using Fathom.Server.Telemetry;
 using Fathom.Serving;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace Fathom.Server;
 
@@ -19,12 +20,9 @@ namespace Fathom.Server;
 /// </summary>
 public sealed class ServerHost : IAsyncDisposable
 {
-    private const int ConnectionsMax = 1024;
-    private const int HeaderBytesMax = 64 << 10;
-    private static readonly TimeSpan s_headerTime = TimeSpan.FromSeconds(30);
-
     private readonly ServerOptions _options;
     private readonly WebApplication _app;
+    private readonly ServerWatch _watch;
     private volatile ServingEngine? _engine;
 
     /// <summary>A server that does not listen yet.</summary>
@@ -44,9 +42,12 @@ public sealed class ServerHost : IAsyncDisposable
         }
         // Empty: nothing is taken from the environment or from files.
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(Limit);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => ServerLimits.Apply(kestrel, options));
         builder.Services.AddRoutingCore();
+        // How long an end may take is said to StopAsync.
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = Timeout.InfiniteTimeSpan);
         _app = builder.Build();
+        _watch = new ServerWatch(options, () => _engine);
         Map();
     }
 
@@ -64,7 +65,11 @@ public sealed class ServerHost : IAsyncDisposable
     public Task StopAsync(CancellationToken cancellation) => _app.StopAsync(cancellation);
 
     /// <summary>Stops at once what still runs.</summary>
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _app.DisposeAsync().ConfigureAwait(false);
+        _watch.Dispose();
+    }
 
     // Every route of every dialect.
     private void Map()
@@ -72,6 +77,7 @@ public sealed class ServerHost : IAsyncDisposable
         PageFiles.Map(_app);
         _app.MapGet("/health/live", http => WriteAsync(http, StatusCodes.Status200OK, json => json.WriteString("status", "live")));
         _app.MapGet("/health/ready", ReadyAsync);
+        _app.MapGet("/metrics", MetricsAsync);
         foreach (string prefix in new[] { "", "/v1" })
         {
             Map("GET", $"{prefix}/models", ModelsEndpoint.AnswerAsync, OpenAiErrors.Write);
@@ -89,8 +95,7 @@ public sealed class ServerHost : IAsyncDisposable
             Map("POST", $"{prefix}/v1/messages", MessagesEndpoint.AnswerAsync, AnthropicErrors.Write);
             Map("POST", $"{prefix}/v1/messages/count_tokens", MessagesEndpoint.CountAsync, AnthropicErrors.Write);
         }
-        _app.MapFallback("{**path}", http => RefuseAsync(
-            http, new RequestError(ErrorReason.NotFound, $"There is no {http.Request.Method} {http.Request.Path} here."), OpenAiErrors.Write));
+        _app.MapFallback("{**path}", NowhereAsync);
     }
 
     private void Map(string method, string path, Func<Exchange, Task> answer, Action<Utf8JsonWriter, RequestError> writeError) =>
@@ -98,16 +103,18 @@ public sealed class ServerHost : IAsyncDisposable
 
     private async Task AnswerAsync(HttpContext http, Func<Exchange, Task> answer, Action<Utf8JsonWriter, RequestError> writeError)
     {
-        http.Response.Headers["x-request-id"] = Reply.NewId("req_");
+        using RequestWatch watch = _watch.Begin(http);
+        http.Response.Headers["x-request-id"] = watch.Id;
         try
         {
             Caller caller = Door.Admit(http.Request, _options.Keys);
+            watch.Admit(caller);
             ServingEngine engine = _engine ?? throw new RequestErrorException(ErrorReason.Loading, "The model is being loaded. Try again in a few seconds.");
-            await answer(new Exchange(http, engine, caller, _options)).ConfigureAwait(false);
+            await answer(new Exchange(http, engine, caller, _options) { Bodies = _watch.Bodies, Watch = watch }).ConfigureAwait(false);
         }
         catch (RequestErrorException e)
         {
-            await RefuseAsync(http, e.Error, writeError).ConfigureAwait(false);
+            await RefuseAsync(http, watch, e.Error, writeError).ConfigureAwait(false);
         }
         catch (Exception e) when (http.RequestAborted.IsCancellationRequested && e is OperationCanceledException or IOException)
         {
@@ -115,14 +122,38 @@ public sealed class ServerHost : IAsyncDisposable
         }
         catch (Exception e)
         {
-            _options.Report?.Invoke($"{http.Request.Method} {http.Request.Path}: a defect of Fathom. {e}");
-            await RefuseAsync(http, new RequestError(ErrorReason.Internal, "The server has a defect, which it has reported where it "
+            // Its message may hold what the client sent.
+            _options.Report?.Invoke($"{watch.Id}: a defect of Fathom, {e.GetType().FullName}\n{e.StackTrace}");
+            await RefuseAsync(http, watch, new RequestError(ErrorReason.Internal, "The server has a defect, which it has reported where it "
                 + "runs."), writeError).ConfigureAwait(false);
         }
     }
 
-    private static async Task RefuseAsync(HttpContext http, RequestError error, Action<Utf8JsonWriter, RequestError> writeError)
+    private async Task NowhereAsync(HttpContext http)
     {
+        using RequestWatch watch = _watch.Begin(http);
+        var error = new RequestError(ErrorReason.NotFound, $"There is no {http.Request.Method} {http.Request.Path} here.");
+        await RefuseAsync(http, watch, error, OpenAiErrors.Write).ConfigureAwait(false);
+    }
+
+    // Whoever may ask may also read how much is asked.
+    private async Task MetricsAsync(HttpContext http)
+    {
+        using RequestWatch watch = _watch.Begin(http);
+        try
+        {
+            watch.Admit(Door.Admit(http.Request, _options.Keys));
+            await _watch.AnswerAsync(http).ConfigureAwait(false);
+        }
+        catch (RequestErrorException e)
+        {
+            await RefuseAsync(http, watch, e.Error, OpenAiErrors.Write).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task RefuseAsync(HttpContext http, RequestWatch watch, RequestError error, Action<Utf8JsonWriter, RequestError> writeError)
+    {
+        watch.Refuse(error);
         if (http.Response.HasStarted)
         {
             http.Abort();                                                                 // half an answer must not look like a whole one
@@ -152,17 +183,4 @@ public sealed class ServerHost : IAsyncDisposable
 
     private static Task WriteAsync(HttpContext http, int status, Action<Utf8JsonWriter> members) =>
         JsonReply.WriteAsync(http.Response, status, members, http.RequestAborted);
-
-    private void Limit(KestrelServerOptions kestrel)
-    {
-        kestrel.AddServerHeader = false;
-        kestrel.Limits.MaxRequestBodySize = _options.BodyBytesMax;
-        kestrel.Limits.MaxRequestHeadersTotalSize = HeaderBytesMax;
-        kestrel.Limits.RequestHeadersTimeout = s_headerTime;
-        kestrel.Limits.MaxConcurrentConnections = ConnectionsMax;
-        foreach (IPEndPoint address in _options.Listen)
-        {
-            kestrel.Listen(address, listen => listen.Protocols = HttpProtocols.Http1);
-        }
-    }
 }

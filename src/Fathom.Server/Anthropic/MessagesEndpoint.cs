@@ -13,7 +13,7 @@ internal static class MessagesEndpoint
     {
         MessagesRequest request = await ReadAsync(exchange, counts: false).ConfigureAwait(false);
         ReplyHead head = ReplyHead.Of(exchange, "msg_");
-        await using var events = new PendingEvents(exchange.Engine, request.Request, exchange.Cancellation);
+        await using var events = new PendingEvents(exchange, request.Request);
         await Reply.BeginAsync(exchange, events).ConfigureAwait(false);
         if (!request.Streams)
         {
@@ -48,8 +48,15 @@ internal static class MessagesEndpoint
     private static async Task<MessagesRequest> ReadAsync(Exchange exchange, bool counts)
     {
         using JsonDocument body = await JsonBody.ReadAsync(exchange).ConfigureAwait(false);
-        MessagesRequest request = MessagesWire.Read(body.RootElement, exchange.Caller, exchange.Engine.Revision, counts);
-        exchange.TellIgnored(request.Ignored);
-        return request;
+        try
+        {
+            MessagesRequest request = MessagesWire.Read(body.RootElement, exchange.Caller, exchange.Engine.Revision, counts);
+            exchange.TellIgnored(request.Ignored);
+            return request;
+        }
+        catch (RequestErrorException e) when (e.Error.Reason == ErrorReason.OutOfRange)
+        {
+            throw new RequestErrorException(e.Error with { Reason = ErrorReason.Invalid });     // Anthropic's API knows one status for both
+        }
     }
 }

@@ -16,12 +16,12 @@ internal static class ChatEndpoint
         ChatRequest request;
         using (JsonDocument body = await JsonBody.ReadAsync(exchange).ConfigureAwait(false))
         {
-            request = ChatWire.Read(body.RootElement, exchange, isBeta);
+            request = ChatWire.Read(body.RootElement, exchange.Caller, exchange.Engine.Revision, isBeta);
         }
         exchange.TellIgnored(request.Ignored);
         string id = Reply.NewId("chatcmpl-");
         long created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
-        await using var events = new PendingEvents(exchange.Engine, request.Request, exchange.Cancellation);
+        await using var events = new PendingEvents(exchange, request.Request);
         await Reply.BeginAsync(exchange, events).ConfigureAwait(false);
         if (!request.Streams)
         {

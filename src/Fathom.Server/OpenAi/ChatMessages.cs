@@ -22,7 +22,7 @@ internal static class ChatMessages
         for (int i = 0; i < messages.Count; i++)
         {
             result.Add(Read(messages[i], i == messages.Count - 1, isBeta));
-            if (messages[i].Any("name") is not null)
+            if (messages[i].String("name") is not null)
             {
                 ignored.Add("messages.name");
             }
@@ -75,16 +75,16 @@ internal static class ChatMessages
                     + $"have it continued, send \"prefix\": true under /beta/chat/completions.", message.PathOf("role"));
         }
         // Some clients send the field under its other name.
-        string reasoning = message.String("reasoning_content") ?? message.String("reasoning") ?? "";
-        message.Any("reasoning");
-        message.Any("refusal");
-        message.Any("audio");
-        message.Any("annotations");
-        return new Message.Assistant(content) { Reasoning = reasoning, ToolCalls = [.. message.Objects("tool_calls").Select(Call)], LeaveOpen = isPrefix };
+        string? reasoningContent = message.String("reasoning_content"), reasoning = message.String("reasoning");
+        message.String("refusal");
+        message.Object("audio");
+        message.Array("annotations");
+        return new Message.Assistant(content) { Reasoning = reasoningContent ?? reasoning ?? "", ToolCalls = [.. message.Objects("tool_calls").Select(Call)], LeaveOpen = isPrefix };
     }
 
     private static ToolCall Call(JsonFields call)
     {
+        call.String("type");
         JsonFields function = call.Object("function") ?? throw call.Missing("function", "an object with name and arguments");
         string name = function.String("name") ?? throw function.Missing("name", "the function's name");
         return new ToolCall(call.String("id"), name, function.String("arguments") is { Length: > 0 } arguments ? arguments : "{}");

@@ -19,9 +19,10 @@ internal sealed record ChatRequest(GenerationRequest Request, bool Streams, bool
 internal static class ChatWire
 {
     /// <summary>The request of a body.</summary>
-    /// <param name="body">JSON object</param> <param name="exchange">whose it is</param> <param name="isBeta">whether the last turn may be left open</param>
+    /// <param name="body">JSON object</param> <param name="caller">who asks</param>
+    /// <param name="revision">how prompts are written</param> <param name="isBeta">whether the last turn may be left open</param>
     /// <exception cref="RequestErrorException">it breaks a rule</exception>
-    public static ChatRequest Read(JsonElement body, Exchange exchange, bool isBeta)
+    public static ChatRequest Read(JsonElement body, Caller caller, EncoderRevision revision, bool isBeta)
     {
         var fields = new JsonFields(body, "");
         var ignored = new SortedSet<string>(StringComparer.Ordinal);
@@ -30,18 +31,18 @@ internal static class ChatWire
         {
             throw new RequestErrorException(ErrorReason.Invalid, "n: expected 1, found more. Send the request several times; the prompt is read once.", "n");
         }
-        string? user = fields.String("user_id") ?? fields.String("user");
-        fields.Any("user");
-        ThinkingMode thinking = Thinking(fields, exchange.Engine.Revision, out ReasoningEffort effort, out int? budget);
+        string? userId = fields.String("user_id"), user = fields.String("user");
+        ThinkingMode thinking = Thinking(fields, revision, out ReasoningEffort effort, out int? budget);
         ToolFields tools = ToolFields.Read(fields, ignored);
         AnswerForm form = AnswerForm.Read(fields, "response_format", tools.Tools.Count > 0, wrapper: "json_schema");
         var messages = new Conversation { Messages = ChatMessages.Read(fields, isBeta, ignored), Thinking = thinking, Effort = effort };
         Conversation conversation = form.Place(tools.Place(messages));
+        int? longest = fields.Integer("max_completion_tokens", 1), longestBefore = fields.Integer("max_tokens", 1);         // its name now, and its old one
         var request = new GenerationRequest
         {
             Prompt = new GenerationPrompt.Chat(conversation),
             Sampling = SamplingFields.Read(fields, thinking == ThinkingMode.Thinking, ignored),
-            MaxTokens = fields.Integer("max_completion_tokens", 1) ?? fields.Integer("max_tokens", 1),
+            MaxTokens = longest ?? longestBefore,
             ThinkingTokens = budget,
             StopStrings = fields.Strings("stop"),
             TopLogProbabilities = LogProbabilities(fields),
@@ -49,10 +50,9 @@ internal static class ChatWire
             CallGrammar = tools.Grammars.Block,
             Calls = tools.Choice,
             CallName = tools.Name,
-            Tenant = exchange.Caller.Tenant(user),
-            Holder = exchange.Caller.Holder(user),
+            Tenant = caller.Tenant(userId ?? user),
+            Holder = caller.Holder(userId ?? user),
         };
-        fields.Any("max_tokens");
         bool streams = fields.Boolean("stream") ?? false;
         bool includesUsage = fields.Object("stream_options")?.Boolean("include_usage") ?? false;
         bool tellsProgress = fields.Boolean("return_progress") ?? false;
@@ -67,7 +67,8 @@ internal static class ChatWire
     private static ThinkingMode Thinking(JsonFields fields, EncoderRevision revision, out ReasoningEffort effort, out int? budget)
     {
         JsonFields? thinking = fields.Object("thinking");
-        budget = fields.Integer("thinking_token_budget", 0) ?? thinking?.Integer("budget_tokens", 0);
+        int? ofThinking = thinking?.Integer("budget_tokens", 0);
+        budget = fields.Integer("thinking_token_budget", 0) ?? ofThinking;
         string? type = thinking?.String("type");
         bool isOn = type switch
         {

@@ -15,12 +15,12 @@ internal static class CompletionEndpoint
         CompletionRequest request;
         using (JsonDocument body = await JsonBody.ReadAsync(exchange).ConfigureAwait(false))
         {
-            request = Read(body.RootElement, exchange);
+            request = Read(body.RootElement, exchange.Caller);
         }
         exchange.TellIgnored(request.Ignored);
         string id = Reply.NewId("cmpl-");
         long created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
-        await using var events = new PendingEvents(exchange.Engine, request.Request, exchange.Cancellation);
+        await using var events = new PendingEvents(exchange, request.Request);
         await Reply.BeginAsync(exchange, events).ConfigureAwait(false);
         if (request.Streams)
         {
@@ -45,15 +45,17 @@ internal static class CompletionEndpoint
         }
     }
 
-    private sealed record CompletionRequest(GenerationRequest Request, bool Streams, IReadOnlyCollection<string> Ignored);
+    /// <summary>A Completions request in neutral terms, whether its answer streams, and fields that have no effect.</summary>
+    internal sealed record CompletionRequest(GenerationRequest Request, bool Streams, IReadOnlyCollection<string> Ignored);
 
-    private static CompletionRequest Read(JsonElement body, Exchange exchange)
+    /// <summary>The request of a body.</summary>
+    internal static CompletionRequest Read(JsonElement body, Caller caller)
     {
         var fields = new JsonFields(body, "");
         var ignored = new SortedSet<string>(StringComparer.Ordinal);
         fields.String("model");                                                           // one model is served, under any name
         string prompt = fields.String("prompt") ?? throw fields.Missing("prompt", "a text");
-        string? suffix = fields.String("suffix"), user = fields.String("user_id") ?? fields.String("user");
+        string? suffix = fields.String("suffix"), userId = fields.String("user_id"), user = fields.String("user");
         if (fields.Boolean("echo") ?? false)
         {
             throw new RequestErrorException(ErrorReason.Invalid, "echo: expected false, found true. Put the prompt in front of the answer.", "echo");
@@ -64,12 +66,11 @@ internal static class CompletionEndpoint
             Sampling = SamplingFields.Read(fields, thinks: false, ignored),
             MaxTokens = fields.Integer("max_tokens", 1),
             StopStrings = fields.Strings("stop"),
-            Tenant = exchange.Caller.Tenant(user),
-            Holder = exchange.Caller.Holder(user),
+            Tenant = caller.Tenant(userId ?? user),
+            Holder = caller.Holder(userId ?? user),
         };
         bool streams = fields.Boolean("stream") ?? false;
-        fields.Any("stream_options");
-        fields.Any("user");
+        fields.Object("stream_options")?.Boolean("include_usage");                         // the last chunk has it in any case
         ignored.UnionWith(fields.Unasked);
         return new CompletionRequest(request, streams, ignored);
     }

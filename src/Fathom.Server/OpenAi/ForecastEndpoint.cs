@@ -15,7 +15,7 @@ internal static class ForecastEndpoint
         ChatRequest request;
         using (JsonDocument body = await JsonBody.ReadAsync(exchange).ConfigureAwait(false))
         {
-            request = ChatWire.Read(body.RootElement, exchange, isBeta: true);
+            request = ChatWire.Read(body.RootElement, exchange.Caller, exchange.Engine.Revision, isBeta: true);
         }
         exchange.TellIgnored(request.Ignored);
         Forecast forecast = await ForecastAsync(exchange, request.Request).ConfigureAwait(false);

@@ -31,6 +31,7 @@ internal sealed partial record ToolFields(IReadOnlyList<Tool> Tools, CallChoice 
             }
             JsonFields function = all[i].Object("function") ?? throw all[i].Missing("function", "an object with name and parameters");
             RequireName(function, "name", function.String("name"));
+            function.String("description");
             functions.Add(function);
         }
         if (functions.Count > ToolsMax)
@@ -65,6 +66,7 @@ internal sealed partial record ToolFields(IReadOnlyList<Tool> Tools, CallChoice 
         if (choice.ValueKind == JsonValueKind.Object)
         {
             JsonFields named = fields.Object("tool_choice")!;                             // it is an object
+            named.String("type");
             string? name = named.Object("function")?.String("name");
             RequireName(named, "function.name", name);
             return functions.Exists(function => function.String("name") == name) ? (CallChoice.Required, name)

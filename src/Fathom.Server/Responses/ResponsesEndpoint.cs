@@ -16,7 +16,7 @@ internal static class ResponsesEndpoint
         }
         exchange.TellIgnored(request.Ignored);
         ReplyHead head = ReplyHead.Of(exchange, "resp_");
-        await using var events = new PendingEvents(exchange.Engine, request.Request, exchange.Cancellation);
+        await using var events = new PendingEvents(exchange, request.Request);
         await Reply.BeginAsync(exchange, events).ConfigureAwait(false);
         if (!request.Streams)
         {

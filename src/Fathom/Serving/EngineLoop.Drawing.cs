@@ -26,6 +26,7 @@ internal sealed partial class EngineLoop
                 return;
             }
             work.Written.Add(token.Id);
+            Volatile.Write(ref _writtenTokens, _writtenTokens + 1);
             work.Reply.Push(token.Id, Score(sequence, token));
             work.Pending = token.Id;
             if (work.Reply.StopString is not null || work.Loop.Push(token.Id) || work.Written.Count == sequence.MaxTokens)

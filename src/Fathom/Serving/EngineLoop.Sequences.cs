@@ -2,7 +2,6 @@ using System.Diagnostics;
 using Fathom.Cache;
 using Fathom.Engine;
 using Fathom.Model;
-using Fathom.Prompts;
 using Fathom.Tensors;
 
 namespace Fathom.Serving;
@@ -103,6 +102,8 @@ internal sealed partial class EngineLoop
             Checkpoints = Checkpoints(sequence.Prompt, cache.Length, common),
         };
         _running.Add(sequence);
+        Volatile.Write(ref _promptTokens, _promptTokens + tokens.Length);
+        Volatile.Write(ref _cachedTokens, _cachedTokens + cache.Length);
         MakeRoom();
         sequence.Events.Writer.TryWrite(new GenerationEvent.Accepted(tokens.Length, cache.Length) { TurnsWithoutReasoning = sequence.Prompt.TurnsWithoutReasoning });
         if (cache.Length == tokens.Length)
@@ -238,92 +239,16 @@ internal sealed partial class EngineLoop
     // What it would take to compute again decides, not what it took: tokens that were written one by one are read much faster.
     private void Save(ServedSequence sequence, SequenceWork work)
     {
-        int unstored = work.Cache.Length - work.StoredTokens;
-        if (unstored > 0 && unstored * _pace.SecondsPerRead >= _options.StoreWorthwhile.TotalSeconds && Store(sequence.Request.Tenant) is { } store)
+        if (IsDear(work, more: 0) && Store(sequence.Request.Tenant) is { } store)
         {
             store.Save(work.Cache, work.Logits);
             work.StoredTokens = work.Cache.Length;
         }
     }
 
-    /// <summary>Ends a request: what it has computed is kept, the turn goes to the ledger, the caller is told.</summary>
-    private void End(ServedSequence sequence, EndReason reason)
+    private bool IsDear(SequenceWork work, int more)
     {
-        (TokenUsage usage, GenerationTimes times) = (Usage(sequence), Times(sequence));
-        string? stop = sequence.Work?.Reply.StopString;
-        if (sequence.Work is { } work)
-        {
-            Reply reply = work.Reply.Complete(stopped: reason == EndReason.Stop);
-            if (reason == EndReason.Stop && reply.ToolCalls.Count > 0)
-            {
-                reason = EndReason.ToolCalls;
-            }
-            // Behind a stop string the client has seen less than was written.
-            if (reason is not (EndReason.Cancelled or EndReason.StopString) && sequence.Prompt.Visible is { } before)
-            {
-                var transcript = new Transcript([.. work.Written], sequence.Prompt.Reply == ThinkingMode.Thinking, reply);
-                _ledger.Add(sequence.Request.Tenant, before, transcript);
-            }
-        }
-        Remove(sequence, keep: true);
-        sequence.Events.Writer.TryWrite(new GenerationEvent.Finished(reason, usage) { StopString = stop, Times = times });
-        sequence.Events.Writer.TryComplete();
-    }
-
-    private void Fail(ServedSequence sequence, FaultKind kind, string message)
-    {
-        (TokenUsage usage, GenerationTimes times) = (Usage(sequence), Times(sequence));
-        Remove(sequence, keep: false);
-        sequence.Events.Writer.TryWrite(new GenerationEvent.Failed(kind, message) { Usage = usage, Times = times });
-        sequence.Events.Writer.TryComplete();
-    }
-
-    private void FailAll(Exception e)
-    {
-        foreach (ServedSequence sequence in _running.ToList())
-        {
-            Fail(sequence, FaultKind.Internal, $"The forward pass failed: {e.Message} Try again; if it goes on, lower --memory or look at the disk "
-                + $"that the model is on.");
-        }
-        _kept.Clear();
-    }
-
-    private void Remove(ServedSequence sequence, bool keep)
-    {
-        _waiting.Remove(sequence);
-        _running.Remove(sequence);
-        _share.Leave(sequence.Request.Holder);
-        Interlocked.Decrement(ref _count);
-        if (sequence.Work is not { } work)
-        {
-            return;
-        }
-        sequence.Work = null;
-        if (!keep || work.Cache.Length < KeptTokensMin)
-        {
-            work.Dispose();
-            return;
-        }
-        if (work.Cache.Length >= sequence.Prompt.Tokens.Length || work.IsAtCheckpoint)
-        {
-            Save(sequence, work);
-        }
-        _kept.Add(sequence.Request.Tenant, work.Cache);
-        MakeRoom();
-    }
-
-    private static TokenUsage Usage(ServedSequence sequence) => sequence.Work is { } work
-        ? new TokenUsage(sequence.Prompt.Tokens.Length, work.CachedTokens, work.Reply.ReasoningTokens, work.Written.Count)
-        : new TokenUsage(sequence.Prompt.Tokens.Length, 0, 0, 0);
-
-    private static GenerationTimes Times(ServedSequence sequence)
-    {
-        if (sequence.Work is not { } work)
-        {
-            return new GenerationTimes(Stopwatch.GetElapsedTime(sequence.Arrival), TimeSpan.Zero, TimeSpan.Zero);
-        }
-        long now = Stopwatch.GetTimestamp(), first = work.FirstDraw == 0 ? now : work.FirstDraw;
-        return new GenerationTimes(
-            Stopwatch.GetElapsedTime(sequence.Arrival, work.Begin), Stopwatch.GetElapsedTime(work.Begin, first), Stopwatch.GetElapsedTime(first, now));
+        int unstored = work.Cache.Length + more - work.StoredTokens;
+        return unstored > 0 && _options.OpenStore is not null && unstored * _pace.SecondsPerRead >= _options.StoreWorthwhile.TotalSeconds;
     }
 }

@@ -83,27 +83,39 @@ internal sealed partial class EngineLoop : IDisposable
         }
         while (!_stops)
         {
-            if (_running.Count == 0 && _waiting.Count == 0)
-            {
-                // The thread has nothing else to do: it waits here.
-                _arrivals.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult();
-            }
             TakeArrivals();
             AnswerQuestions();
             DropCancelled();
             Admit();
-            if (_running.Count > 0)
+            if (CanStep())
             {
+                Publish(isLast: false);
                 TryStep();
+                continue;
             }
+            Publish(isLast: true);
+            // The thread has nothing else to do: it waits here.
+            _arrivals.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult();
         }
         TakeArrivals();
+        SaveReaders();
         foreach (ServedSequence sequence in _running.Concat(_waiting).ToList())
         {
             End(sequence, EndReason.Cancelled);
         }
         DropQuestions();
         _kept.Clear();
+    }
+
+    // Whoever does not read what is written is waited for, and the others go on.
+    private bool CanStep()
+    {
+        bool any = false;
+        foreach (ServedSequence sequence in _running)
+        {
+            any |= !sequence.Hold();
+        }
+        return any;
     }
 
     private void TakeArrivals()
@@ -182,7 +194,7 @@ internal sealed partial class EngineLoop : IDisposable
         StableSort(_order);
         foreach (ServedSequence sequence in _order)
         {
-            if (sequence.Work is { Pending: not SequenceCache.None } work && _stepping.Count < _options.MaxRunning && _batch.Rows < _batch.MaxRows)
+            if (!sequence.IsHeld && sequence.Work is { Pending: not SequenceCache.None } work && _stepping.Count < _options.MaxRunning && _batch.Rows < _batch.MaxRows)
             {
                 _single[0] = work.Pending;
                 TryAdd(sequence, _single, logits: true);
@@ -197,7 +209,7 @@ internal sealed partial class EngineLoop : IDisposable
         _readers.Clear();
         foreach (ServedSequence sequence in _order)
         {
-            if (sequence.Work is { Pending: SequenceCache.None } work && work.Cache.Length < sequence.Prompt.Tokens.Length)
+            if (!sequence.IsHeld && sequence.Work is { Pending: SequenceCache.None } work && work.Cache.Length < sequence.Prompt.Tokens.Length)
             {
                 _readers.Add(sequence);
             }

@@ -11,7 +11,11 @@ namespace Fathom.Serving;
 /// </summary>
 internal sealed class ServedSequence
 {
+    // A caller who is so many events behind is waited for: they take memory, and nobody reads them.
+    private const int EventsAheadMax = 1024;
+
     private volatile bool _isCancelled;
+    private int _isHeld;
 
     /// <param name="request">what is asked</param> <param name="prompt">its tokens</param> <param name="maxTokens">to write at most</param>
     /// <param name="script">tokens that are written instead of the model's choice; empty for none</param>
@@ -31,8 +35,14 @@ internal sealed class ServedSequence
 
     public int[] Script { get; }
 
-    /// <summary>What the caller reads.</summary>
-    public Channel<GenerationEvent> Events { get; } = Channel.CreateUnbounded<GenerationEvent>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+    /// <summary>What the caller reads. Of several readers, so that it can be counted.</summary>
+    public Channel<GenerationEvent> Events { get; } = Channel.CreateUnbounded<GenerationEvent>(new UnboundedChannelOptions { SingleWriter = true });
+
+    /// <summary>Whether the engine waits for the caller to read on; <see cref="IsBehind"/> says when that is over. May be read from any thread.</summary>
+    public bool IsHeld => Volatile.Read(ref _isHeld) != 0;
+
+    /// <summary>Whether the caller is so far behind that the engine should wait. May be read from any thread.</summary>
+    public bool IsBehind => Events.Reader.Count >= EventsAheadMax;
 
     /// <summary>When the request came.</summary>
     public long Arrival { get; } = Stopwatch.GetTimestamp();
@@ -45,6 +55,19 @@ internal sealed class ServedSequence
 
     /// <summary>Tokens that the sequence may hold in the end: the last one written is not read any more.</summary>
     public int TokensMax => Prompt.Tokens.Length + Math.Max(MaxTokens - 1, 0);
+
+    /// <summary>Decides before a step whether the sequence waits for its caller. Used by the engine's thread.</summary>
+    public bool Hold()
+    {
+        // The mark is set before the count is looked at: a caller who reads on afterwards sees it and wakes the engine.
+        Interlocked.Exchange(ref _isHeld, 1);
+        if (IsBehind)
+        {
+            return true;
+        }
+        Interlocked.Exchange(ref _isHeld, 0);
+        return false;
+    }
 
     /// <summary>The caller has left. May be called from any thread.</summary>
     public void Cancel() => _isCancelled = true;

@@ -75,6 +75,12 @@ public sealed class ServingEngine : IDisposable
     /// <summary>Requests that wait or are worked on.</summary>
     public int RequestCount => _loop.Count;
 
+    /// <summary>Bytes that all sequences may take.</summary>
+    public long MemoryBytes => _options.MemoryBytes;
+
+    /// <summary>What the engine is at. Memory is measured every second at most.</summary>
+    public ServingLoad Load => _loop.Load;
+
     /// <summary>Tokens of a request's prompt, as it would be read now.</summary>
     /// <exception cref="RequestException">the model has no tokens for such a prompt</exception>
     /// <exception cref="PromptException">the conversation cannot be rendered</exception>
@@ -113,6 +119,10 @@ public sealed class ServingEngine : IDisposable
         {
             await foreach (GenerationEvent next in sequence.Events.Reader.ReadAllAsync(cancellation).ConfigureAwait(false))
             {
+                if (sequence.IsHeld && !sequence.IsBehind)
+                {
+                    _loop.Wake();
+                }
                 yield return next;
             }
         }
@@ -123,7 +133,7 @@ public sealed class ServingEngine : IDisposable
         }
     }
 
-    /// <summary>Ends what is running; those requests finish as cancelled.</summary>
+    /// <summary>Ends what is running; those requests finish as cancelled. What was dear to compute goes to the disk.</summary>
     public void Dispose() => _loop.Dispose();
 
     private (ServedSequence? Sequence, GenerationEvent.Failed? Fault) Prepare(GenerationRequest request)

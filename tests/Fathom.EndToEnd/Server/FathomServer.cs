@@ -45,7 +45,10 @@ internal sealed class FathomServer : IAsyncDisposable
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     /// <param name="cache">folder of the store</param> <param name="arguments">besides port and store</param>
-    public static async Task<FathomServer> StartAsync(string cache, params string[] arguments)
+    public static Task<FathomServer> StartAsync(string cache, params string[] arguments) => StartWithAsync([], cache, arguments);
+
+    /// <param name="environment">variables</param> <param name="cache">folder of the store</param> <param name="arguments">besides port and store</param>
+    public static async Task<FathomServer> StartWithAsync(Dictionary<string, string> environment, string cache, params string[] arguments)
     {
         var start = new ProcessStartInfo(FathomProcess.ExecutablePath, ["serve", "--port", "0", "--cache-dir", cache, "--memory", "1", .. arguments])
         {
@@ -54,6 +57,10 @@ internal sealed class FathomServer : IAsyncDisposable
             WorkingDirectory = Path.GetTempPath(),
         };
         start.Environment.Remove("FATHOM_API_KEYS");
+        foreach ((string name, string value) in environment)
+        {
+            start.Environment[name] = value;
+        }
         var server = new FathomServer(Process.Start(start) ?? throw new InvalidOperationException("fathom did not start."));
         Uri address = await server._address.Task.WaitAsync(TimeSpan.FromMinutes(2), Cancellation);
         // What listens on every address is reached at this machine's own.
@@ -71,12 +78,20 @@ internal sealed class FathomServer : IAsyncDisposable
     /// <summary>Ctrl-C, and waits for the end.</summary>
     public async Task InterruptAsync()
     {
-        using (Process kill = Process.Start("kill", ["-INT", _process.Id.ToString(CultureInfo.InvariantCulture)]))
-        {
-            await kill.WaitForExitAsync(Cancellation);
-        }
-        await _process.WaitForExitAsync(Cancellation).WaitAsync(TimeSpan.FromSeconds(30), Cancellation);
+        await SignalAsync("INT");
+        await WaitForEndAsync();
     }
+
+    /// <summary>Sends a signal.</summary>
+    /// <param name="name">such as TERM</param>
+    public async Task SignalAsync(string name)
+    {
+        using Process kill = Process.Start("kill", [$"-{name}", _process.Id.ToString(CultureInfo.InvariantCulture)]);
+        await kill.WaitForExitAsync(Cancellation);
+    }
+
+    /// <summary>Waits for the end.</summary>
+    public Task WaitForEndAsync() => _process.WaitForExitAsync(Cancellation).WaitAsync(TimeSpan.FromSeconds(30), Cancellation);
 
     public async ValueTask DisposeAsync()
     {

@@ -87,7 +87,7 @@ public sealed class ServeCommandTests : IDisposable
     public async Task Who_leaves_a_stream_makes_room_and_Ctrl_C_ends_the_others_properly()
     {
         string endless = _folder.Write("script.json", JsonSerializer.SerializeToUtf8Bytes<string[]>([Prose(9000), Prose(9000)]));
-        await using FathomServer server = await FathomServer.StartAsync(_folder.Path("cache"), "--script", endless);
+        await using FathomServer server = await FathomServer.StartAsync(_folder.Path("cache"), "--script", endless, "--drain", "0");
         using HttpResponseMessage left = await Stream(server);
         await ReadLines(left, 5);
         left.Dispose();

@@ -19,6 +19,8 @@ public partial class DocumentTests
     [InlineData("docs/EQUATIONS.md")]
     [InlineData("docs/ARCHITECTURE.md")]
     [InlineData("docs/GLOSSARY.md")]
+    [InlineData("docs/SERVING.md")]
+    [InlineData("docs/PAINS.md")]
     [InlineData("README.md")]
     [InlineData("CONTRIBUTING.md")]
     public void Every_file_and_member_it_names_exists(string document)

@@ -71,6 +71,23 @@ public class MessagesEndpointTests
     }
 
     [Fact]
+    public async Task A_line_that_changes_with_every_request_does_not_spoil_the_cache()
+    {
+        await using ServerBench bench = await ServerBench.StartAsync();
+        JsonElement first = await AskAsync("cc_version=2.1; cch=11aa;"), second = await AskAsync("cc_version=2.1; cch=22bb;");
+        Assert.Equal(0, first.GetProperty("cache_read_input_tokens").GetInt32());
+        int total = second.GetProperty("cache_read_input_tokens").GetInt32() + second.GetProperty("input_tokens").GetInt32();
+        Assert.Equal(total - 1, second.GetProperty("cache_read_input_tokens").GetInt32());
+
+        async Task<JsonElement> AskAsync(string line)
+        {
+            string system = "You help with old books about the sea, about rivers and ships, and about the men who built them there long ago, and you say what stands in them.";
+            (_, JsonElement reply) = await bench.PostAsync("/v1/messages", $$"""{"model": "m", "max_tokens": 1, "system": [{"type": "text", "text": "x-anthropic-billing-header: {{line}}"}, {"type": "text", "text": "{{system}}"}], "messages": [{"role": "user", "content": "Go."}]}""");
+            return reply.GetProperty("usage");
+        }
+    }
+
+    [Fact]
     public async Task A_stop_sequence_ends_the_reply_and_is_named()
     {
         await using ServerBench bench = await ServerBench.StartAsync(serving: options => options with { Script = ["One END two"] });

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Fathom.Server;
@@ -26,6 +27,11 @@ internal sealed class ServerBench : IAsyncDisposable
 
     public ServingEngine Engine => _serving.Engine;
 
+    public int Port => Client.BaseAddress!.Port;                                          // given above
+
+    /// <summary>What was reported so far.</summary>
+    public string Reports => string.Join('\n', _reports);
+
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     /// <param name="change">of the server's options</param> <param name="serving">of the engine's</param> <param name="isLoaded">whether the model is there already</param>
@@ -49,6 +55,36 @@ internal sealed class ServerBench : IAsyncDisposable
         HttpResponseMessage response = await Client.PostAsync(path, new StringContent(body, Encoding.UTF8, "application/json"), Cancellation);
         return (response, JsonDocument.Parse(await response.Content.ReadAsStringAsync(Cancellation)).RootElement);
     }
+
+    /// <summary>Sends bytes on a connection of its own and reads what comes until the server closes it.</summary>
+    /// <param name="pieces">sent one after the other</param>
+    public async Task<string> SendAsync(params byte[][] pieces)
+    {
+        using var socket = new TcpClient();
+        await socket.ConnectAsync(IPAddress.Loopback, Port, Cancellation);
+        NetworkStream stream = socket.GetStream();
+        var answer = new MemoryStream();
+        try
+        {
+            foreach (byte[] piece in pieces)
+            {
+                await stream.WriteAsync(piece, Cancellation);
+            }
+            await stream.CopyToAsync(answer, Cancellation);
+        }
+        catch (IOException)
+        {
+            // The server has closed while bytes were under way; what it said before counts.
+        }
+        return Encoding.UTF8.GetString(answer.ToArray());
+    }
+
+    /// <summary>The same with text.</summary>
+    public Task<string> SendAsync(string text) => SendAsync(Encoding.UTF8.GetBytes(text));
+
+    /// <summary>The status of an answer as it came over the wire; 0 if there is none.</summary>
+    public static int StatusOf(string answer) =>
+        answer.StartsWith("HTTP/1.1 ", StringComparison.Ordinal) ? int.Parse(answer.AsSpan(9, 3), System.Globalization.CultureInfo.InvariantCulture) : 0;
 
     /// <summary>Posts a body and reads the whole stream of events.</summary>
     public async Task<string> StreamAsync(string path, string body)
