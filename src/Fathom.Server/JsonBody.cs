@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace Fathom.Server;
 
@@ -34,10 +35,11 @@ internal static class JsonBody
         }
         catch (BadHttpRequestException e)
         {
+            // The host that listens sets the limit.
+            long? limit = exchange.Http.Features.Get<IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize;
             throw new RequestErrorException(
                 e.StatusCode == StatusCodes.Status413PayloadTooLarge ? ErrorReason.BodyTooLarge : ErrorReason.Invalid,
-                e.StatusCode == StatusCodes.Status413PayloadTooLarge ? $"The body: expected at most {exchange.Options.BodyBytesMax:N0} bytes, found "
-                    + $"more." : e.Message);
+                e.StatusCode == StatusCodes.Status413PayloadTooLarge ? $"The body: expected at most {limit:N0} bytes, found more." : e.Message);
         }
     }
 }

@@ -1,8 +1,6 @@
 using System.Net;
 using System.Text.Json;
-using Fathom.Server.Anthropic;
 using Fathom.Server.OpenAi;
-using Fathom.Server.Responses;
 using Fathom.Serving;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -66,76 +64,22 @@ public sealed class ServerHost : IAsyncDisposable
     /// <summary>Stops at once what still runs.</summary>
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
-    // Every route of every dialect.
+    // The routes of every dialect, and those of the server itself.
     private void Map()
     {
         _app.MapMethods("/", ["GET", "HEAD"], http => WriteAsync(http, StatusCodes.Status200OK, json => json.WriteString("name", "fathom")));
         _app.MapGet("/health/live", http => WriteAsync(http, StatusCodes.Status200OK, json => json.WriteString("status", "live")));
         _app.MapGet("/health/ready", ReadyAsync);
-        foreach (string prefix in new[] { "", "/v1" })
-        {
-            Map("GET", $"{prefix}/models", ModelsEndpoint.AnswerAsync, OpenAiErrors.Write);
-            Map("GET", $"{prefix}/models/{{name}}", ModelsEndpoint.AnswerOneAsync, OpenAiErrors.Write);
-            Map("POST", $"{prefix}/chat/completions", ChatEndpoint.AnswerAsync, OpenAiErrors.Write);
-            Map("POST", $"{prefix}/completions", CompletionEndpoint.AnswerAsync, OpenAiErrors.Write);
-            Map("GET", $"/beta{prefix}/models", ModelsEndpoint.AnswerAsync, OpenAiErrors.Write);
-            Map("POST", $"/beta{prefix}/chat/completions", ChatEndpoint.AnswerBetaAsync, OpenAiErrors.Write);
-            Map("POST", $"/beta{prefix}/completions", CompletionEndpoint.AnswerAsync, OpenAiErrors.Write);
-            Map("POST", $"{prefix}/responses", ResponsesEndpoint.AnswerAsync, OpenAiErrors.Write);
-        }
-        foreach (string prefix in new[] { "", "/anthropic" })
-        {
-            Map("POST", $"{prefix}/v1/messages", MessagesEndpoint.AnswerAsync, AnthropicErrors.Write);
-            Map("POST", $"{prefix}/v1/messages/count_tokens", MessagesEndpoint.CountAsync, AnthropicErrors.Write);
-        }
-        _app.MapFallback("{**path}", http => RefuseAsync(
+        FathomRoutes.Map(_app, Admit, _options.Report);
+        _app.MapFallback("{**path}", http => Refusal.WriteAsync(
             http, new RequestError(ErrorReason.NotFound, $"There is no {http.Request.Method} {http.Request.Path} here."), OpenAiErrors.Write));
     }
 
-    private void Map(string method, string path, Func<Exchange, Task> answer, Action<Utf8JsonWriter, RequestError> writeError) =>
-        _app.MapMethods(path, [method], http => AnswerAsync(http, answer, writeError));
-
-    private async Task AnswerAsync(HttpContext http, Func<Exchange, Task> answer, Action<Utf8JsonWriter, RequestError> writeError)
+    private Exchange Admit(HttpContext http)
     {
-        http.Response.Headers["x-request-id"] = Reply.NewId("req_");
-        try
-        {
-            Caller caller = Door.Admit(http.Request, _options.Keys);
-            ServingEngine engine = _engine ?? throw new RequestErrorException(ErrorReason.Loading, "The model is being loaded. Try again in a few seconds.");
-            await answer(new Exchange(http, engine, caller, _options)).ConfigureAwait(false);
-        }
-        catch (RequestErrorException e)
-        {
-            await RefuseAsync(http, e.Error, writeError).ConfigureAwait(false);
-        }
-        catch (Exception e) when (http.RequestAborted.IsCancellationRequested && e is OperationCanceledException or IOException)
-        {
-            // The client has left.
-        }
-        catch (Exception e)
-        {
-            _options.Report?.Invoke($"{http.Request.Method} {http.Request.Path}: a defect of Fathom. {e}");
-            await RefuseAsync(http, new RequestError(ErrorReason.Internal, "The server has a defect, which it has reported where it "
-                + "runs."), writeError).ConfigureAwait(false);
-        }
-    }
-
-    private static async Task RefuseAsync(HttpContext http, RequestError error, Action<Utf8JsonWriter, RequestError> writeError)
-    {
-        if (http.Response.HasStarted)
-        {
-            http.Abort();                                                                 // half an answer must not look like a whole one
-            return;
-        }
-        if (error.RetryAfter is { } seconds)
-        {
-            http.Response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
-        }
-        if (error.Reason == ErrorReason.Unauthorized)
-        {
-            http.Response.Headers.WWWAuthenticate = "Bearer";
-        }
-        await WriteAsync(http, error.Status, json => writeError(json, error)).ConfigureAwait(false);
+        Caller caller = Door.Admit(http.Request, _options.Keys);
+        ServingEngine engine = _engine ?? throw new RequestErrorException(ErrorReason.Loading, "The model is being loaded. Try again in a few seconds.");
+        return new Exchange(http, engine, caller, _options);
     }
 
     private Task ReadyAsync(HttpContext http) => WriteAsync(

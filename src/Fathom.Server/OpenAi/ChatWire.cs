@@ -32,7 +32,7 @@ internal static class ChatWire
         ToolFields tools = ToolFields.Read(fields, ignored);
         AnswerForm form = AnswerForm.Read(fields, "response_format", tools.Tools.Count > 0, wrapper: "json_schema");
         var messages = new Conversation { Messages = ChatMessages.Read(fields, isBeta, ignored), Thinking = thinking, Effort = effort };
-        Conversation conversation = form.Place(tools.Place(messages));
+        Conversation conversation = tools.Place(messages).WithResponseFormat(form.Schema);
         var request = new GenerationRequest
         {
             Prompt = new GenerationPrompt.Chat(conversation),

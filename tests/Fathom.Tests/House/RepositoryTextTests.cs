@@ -36,6 +36,6 @@ public class RepositoryTextTests
             {
                 string[] parts = Path.GetRelativePath(TestFiles.Path(), path).Split(Path.DirectorySeparatorChar);
                 return parts is not (["models", ..] or ["tests", "data", ..] or ["tests", "goldens", ..])
-                    && !parts.Any(part => part is "bin" or "obj" or "artifacts" or "packages.lock.json" || (part.StartsWith('.') && part != ".ci"));
+                    && !parts.Any(part => part is "bin" or "obj" or "artifacts" or "node_modules" or "packages.lock.json" || (part.StartsWith('.') && part != ".ci"));
             });
 }
