@@ -21,6 +21,12 @@ public sealed class FathomModel : IDisposable
         Engine = engine;
     }
 
+    /// <summary>The model's config and what its reader has to tell, such as keys that have no effect.</summary>
+    public ConfigFile ConfigFile => _model.ConfigFile;
+
+    /// <summary>Whether weights are read from the disk while the model runs, since memory does not hold them all.</summary>
+    public bool IsLargerThanMemory => _model.IsLargerThanMemory;
+
     /// <summary>Serves any number of requests at once. Belongs to the model.</summary>
     public ServingEngine Engine { get; }
 

@@ -24,6 +24,8 @@ public sealed class FathomServicesTests : IDisposable
         Assert.Same(client, services.GetRequiredService<FathomChatClient>());
         Assert.Same(services.GetRequiredService<ServingEngine>(), client.GetService<ServingEngine>());
         Assert.Equal(512, services.GetRequiredService<ServingEngine>().Context);
+        Assert.Empty(services.GetRequiredService<FathomModel>().ConfigFile.UnknownKeys);
+        Assert.False(services.GetRequiredService<FathomModel>().IsLargerThanMemory);
         Assert.Equal("So.", (await client.GetResponseAsync("Go.", cancellationToken: Cancellation)).Text);
         await services.DisposeAsync();
         GenerationException error = await Assert.ThrowsAsync<GenerationException>(() => client.GetResponseAsync("Go.", cancellationToken: Cancellation));
