@@ -10,6 +10,7 @@ var options = new ChatOptions
     Tools = [weather],
     ToolMode = ChatToolMode.RequireSpecific("weather"),         // a small model calls no function by itself; left out, the model decides
     MaxOutputTokens = 250,
+    Seed = 1,
     Reasoning = new ReasoningOptions { Effort = ReasoningEffort.None },
 };
 ChatResponse response = await client.GetResponseAsync("How is the weather in Paris?", options);

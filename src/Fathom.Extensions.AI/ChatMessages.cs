@@ -103,7 +103,8 @@ internal static class ChatMessages
                 case UsageContent:
                     break;
                 default:
-                    throw GenerationException.Invalid($"{place}: expected text, reasoning and calls of functions from the assistant, found {content.GetType().Name}.");
+                    throw GenerationException.Invalid(
+                        $"{place}: expected text, reasoning and calls of functions from the assistant, found {content.GetType().Name}.");
             }
         }
         return new Message.Assistant(text.ToString()) { Reasoning = reasoning.ToString(), ToolCalls = calls };

@@ -68,7 +68,7 @@ internal sealed record ChatRequest(GenerationRequest Request, IReadOnlyCollectio
         }
     }
 
-    // A function that is given beside them would have to be told apart from the answer.
+    // One grammar holds the answer, another the calls: a reply follows one of them.
     private static (Grammar? Grammar, string? Schema) Form(ChatResponseFormat? format, bool hasTools)
     {
         if (format is not ChatResponseFormatJson json)
@@ -77,7 +77,8 @@ internal sealed record ChatRequest(GenerationRequest Request, IReadOnlyCollectio
         }
         if (hasTools)
         {
-            throw GenerationException.Invalid("ResponseFormat: expected text beside tools, found JSON. Offer tools in one request and ask for JSON in the next.");
+            throw GenerationException.Invalid("ResponseFormat: expected text beside tools, found JSON. Offer tools in one request and ask for JSON in the "
+                + "next.");
         }
         try
         {

@@ -4,10 +4,12 @@ using Microsoft.Extensions.AI;
 
 namespace Fathom.Extensions.AI;
 
-/// <summary>A model in this process as a chat client. May be used from any thread, for any number of requests at once. The engine belongs to the caller.</summary>
+/// <summary>
+/// A model in this process as a chat client. May be used from any thread, for any number of requests at once. The engine belongs to the caller.
+/// </summary>
 /// <remarks>
-/// <para>The model thinks before it answers unless <see cref="ReasoningOptions.Effort"/> is <see cref="ReasoningEffort.None"/>; while it thinks, temperature and
-/// top-p have no effect. Reasoning need not be sent back: the engine remembers turns as they were written.</para>
+/// <para>The model thinks before it answers unless <see cref="ReasoningOptions.Effort"/> is <see cref="ReasoningEffort.None"/>; while it thinks, temperature
+/// and top-p have no effect. Reasoning need not be sent back: the engine remembers turns as they were written.</para>
 /// <para>A format of JSON, and calls of a function whose <see cref="AITool.AdditionalProperties"/> has "strict": true, or that must be called, hold to their
 /// schemas token by token. What of a schema cannot be enforced is refused, as is JSON beside functions.</para>
 /// <para>Options without effect are listed in the response's additional property <see cref="Ignored"/>. Refused are images and other data, tools that are no
@@ -20,7 +22,9 @@ public sealed class FathomChatClient : IChatClient
     /// <summary>Additional property of a response: an array of the names of options that had no effect. Absent if all had.</summary>
     public const string Ignored = "fathom.ignored";
 
-    /// <summary>Additional property of a response: the number of earlier turns that were read without the reasoning they had. Absent if there were none.</summary>
+    /// <summary>
+    /// Additional property of a response: the number of earlier turns that were read without the reasoning they had. Absent if there were none.
+    /// </summary>
     public const string TurnsWithoutReasoning = "fathom.turns_without_reasoning";
 
     private const string Provider = "fathom";

@@ -8,8 +8,8 @@ namespace Fathom.Extensions.AI;
 public static class FathomServices
 {
     /// <summary>
-    /// Registers a model as the host's <see cref="IChatClient"/>, and as <see cref="FathomChatClient"/>, <see cref="ServingEngine"/> and <see cref="FathomModel"/>.
-    /// It is loaded once, when one of them is first asked for, and given back when the host's services are disposed.
+    /// Registers a model as the host's <see cref="IChatClient"/>, and as <see cref="FathomChatClient"/>, <see cref="ServingEngine"/> and
+    /// <see cref="FathomModel"/>. It is loaded once, when one of them is first asked for, and given back when the host's services are disposed.
     /// </summary>
     /// <param name="services">of the host</param> <param name="options">which model, and how it serves</param>
     /// <returns>the same services</returns>

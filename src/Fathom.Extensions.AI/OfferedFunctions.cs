@@ -28,7 +28,8 @@ internal sealed record OfferedFunctions(IReadOnlyList<Tool> Tools, CallChoice Ch
             {
                 throw GenerationException.Invalid($"Tools: expected names of 1 to 128 letters, digits, underscores and dashes, found {function.Name}.");
             }
-            JsonElement? parameters = function.JsonSchema.ValueKind == JsonValueKind.Object && function.JsonSchema.EnumerateObject().Any() ? function.JsonSchema : null;
+            JsonElement schema = function.JsonSchema;
+            JsonElement? parameters = schema.ValueKind == JsonValueKind.Object && schema.EnumerateObject().Any() ? schema : null;
             functions.Add(new CallSchema(function.Name, parameters, function.AdditionalProperties.TryGetValue(Strict, out object? strict) && strict is true));
             tools.Add(Tool.Of(function.Name, function.Description, parameters?.GetRawText()));
         }

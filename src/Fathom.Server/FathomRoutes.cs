@@ -30,7 +30,8 @@ public static partial class FathomRoutes
     {
         ArgumentNullException.ThrowIfNull(endpoints);
         ServingEngine engine = endpoints.ServiceProvider.GetService<ServingEngine>() ?? throw new InvalidOperationException(
-            "MapFathom: expected a ServingEngine among the host's services, found none. Register one, with AddFathomChatClient of Fathom.Extensions.AI or by hand.");
+            "MapFathom: expected a ServingEngine among the host's services, found none. Register one, with AddFathomChatClient of Fathom.Extensions.AI or by "
+                + "hand.");
         ILogger? log = endpoints.ServiceProvider.GetService<ILoggerFactory>()?.CreateLogger(typeof(FathomRoutes));
         Func<HttpContext, string?> name = caller ?? (http => http.User.Identity?.Name);
         var options = new ServerOptions();

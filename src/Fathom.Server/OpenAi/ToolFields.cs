@@ -39,7 +39,8 @@ internal sealed partial record ToolFields(IReadOnlyList<Tool> Tools, CallChoice 
         }
         (CallChoice choice, string? name) = ReadChoice(fields, functions);
         CallSchema[] schemas = [.. functions.Select(Schema)];
-        return new ToolFields([.. functions.Select(function => new Tool(function.Json.GetRawText()))], choice, name, CallFields.Grammars(schemas, choice, name));
+        Tool[] tools = [.. functions.Select(function => new Tool(function.Json.GetRawText()))];
+        return new ToolFields(tools, choice, name, CallFields.Grammars(schemas, choice, name));
     }
 
     /// <summary>Puts the functions where the model looks for them.</summary>
