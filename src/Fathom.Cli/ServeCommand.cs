@@ -9,7 +9,6 @@ using Fathom.Engine;
 using Fathom.Prompts;
 using Fathom.Server;
 using Fathom.Serving;
-using Fathom.Tensors;
 
 namespace Fathom.Cli;
 
@@ -23,9 +22,6 @@ internal static class ServeCommand
     private const int DrainMax = 3600;
     private const string KeysVariable = "FATHOM_API_KEYS";
     private const string PasswordVariable = "FATHOM_CERTIFICATE_PASSWORD";
-
-    // Of the free memory, what sequences may take; the rest is for activations and everything else.
-    private const double MemoryShare = 0.8;
 
     // For the last words to clients.
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
@@ -268,15 +264,19 @@ internal static class ServeCommand
             return key is null ? null : throw new UsageException("--certificate-key: expected --certificate beside it, found none.");
         }
 
-        public ServingOptions Serving(ParseResult parsed, ModelSession session) => new()
+        public ServingOptions Serving(ParseResult parsed, ModelSession session)
         {
-            Context = parsed.GetValue(_context) ?? session.Model.Config.MaxPositions,
-            MemoryBytes = Memory(parsed),
-            Revision = parsed.GetValue(_encoder) == "july31" ? EncoderRevision.July31 : EncoderRevision.April,
-            WarmsUp = true,
-            Script = Script(parsed.GetValue(_script)),
-            OpenStore = parsed.GetValue(_noCache) ? null : Stores(parsed, session),
-        };
+            var defaults = ServingOptions.For(session.Model);
+            return defaults with
+            {
+                Context = parsed.GetValue(_context) ?? defaults.Context,
+                MemoryBytes = Memory(parsed) ?? defaults.MemoryBytes,
+                Revision = parsed.GetValue(_encoder) == "july31" ? EncoderRevision.July31 : EncoderRevision.April,
+                WarmsUp = true,
+                Script = Script(parsed.GetValue(_script)),
+                OpenStore = parsed.GetValue(_noCache) ? null : Stores(parsed, session),
+            };
+        }
 
         private Func<string, PrefixStore> Stores(ParseResult parsed, ModelSession session)
         {
@@ -286,10 +286,10 @@ internal static class ServeCommand
             return tenant => _caches.Open(parsed, session, new CacheNamespace(scope.Model, scope.Parts, tenant));
         }
 
-        private long Memory(ParseResult parsed)
+        private long? Memory(ParseResult parsed)
         {
             if (parsed.GetValue(_memory) is not { } gigabytes)
-                return (long)(MachineMemory.MeasureAvailable() * MemoryShare);
+                return null;
             return gigabytes > 0 && gigabytes < 1e9 ? (long)(gigabytes * 1e9)
                 : throw new UsageException($"--memory: expected gigabytes above 0, found {gigabytes}.");
         }

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using Fathom.Engine;
 using Fathom.Grammars;
-using Fathom.Prompts;
 
 namespace Fathom.Server;
 
@@ -48,12 +47,4 @@ internal sealed record AnswerForm(Grammar? Grammar, string? Schema)
             throw new RequestErrorException(ErrorReason.Invalid, $"{holder.PathOf("schema")}: {e.Message}", holder.PathOf("schema"));
         }
     }
-
-    /// <summary>Puts the schema where the model looks for it: on the first message if that is of the system, else on an empty one in front.</summary>
-    public Conversation Place(Conversation conversation) => (Schema, conversation.Messages) switch
-    {
-        (null, _) => conversation,
-        (_, [Message.System first, ..]) => conversation with { Messages = [first with { ResponseFormat = Schema }, .. conversation.Messages.Skip(1)] },
-        _ => conversation with { Messages = [new Message.System(MessageContent.Empty) { ResponseFormat = Schema }, .. conversation.Messages] },
-    };
 }

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Json;
 using System.Text.Unicode;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace Fathom.Server;
 
@@ -41,7 +42,7 @@ internal static class JsonBody
             throw e.StatusCode switch
             {
                 StatusCodes.Status413PayloadTooLarge => new RequestErrorException(
-                    ErrorReason.BodyTooLarge, $"The body: expected at most {exchange.Options.BodyBytesMax:N0} bytes, found more."),
+                    ErrorReason.BodyTooLarge, $"The body: expected at most {LimitOf(exchange):N0} bytes, found more."),
                 StatusCodes.Status408RequestTimeout => TooSlow(exchange),
                 _ => new RequestErrorException(ErrorReason.Invalid, e.Message),
             };
@@ -51,6 +52,9 @@ internal static class JsonBody
             throw new RequestErrorException(ErrorReason.Invalid, $"The body: expected pieces as HTTP has them, found a fault. {e.Message}");
         }
     }
+
+    // The host that listens sets the limit.
+    private static long? LimitOf(Exchange exchange) => exchange.Http.Features.Get<IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize;
 
     private static RequestErrorException TooSlow(Exchange exchange) => new(
         ErrorReason.TooSlow, $"The body: expected all of it within {exchange.Options.BodyTime.TotalSeconds:N0} seconds and without long pauses, found it slower.");

@@ -1,8 +1,6 @@
 using System.Net;
 using System.Text.Json;
-using Fathom.Server.Anthropic;
 using Fathom.Server.OpenAi;
-using Fathom.Server.Responses;
 using Fathom.Server.Telemetry;
 using Fathom.Serving;
 using Microsoft.AspNetCore.Builder;
@@ -71,103 +69,31 @@ public sealed class ServerHost : IAsyncDisposable
         _watch.Dispose();
     }
 
-    // Every route of every dialect.
+    // The routes of every dialect, and those of the server itself.
     private void Map()
     {
         PageFiles.Map(_app);
         _app.MapGet("/health/live", http => WriteAsync(http, StatusCodes.Status200OK, json => json.WriteString("status", "live")));
         _app.MapGet("/health/ready", ReadyAsync);
-        _app.MapGet("/metrics", MetricsAsync);
-        foreach (string prefix in new[] { "", "/v1" })
-        {
-            Map("GET", $"{prefix}/models", ModelsEndpoint.AnswerAsync, OpenAiErrors.Write);
-            Map("GET", $"{prefix}/models/{{name}}", ModelsEndpoint.AnswerOneAsync, OpenAiErrors.Write);
-            Map("POST", $"{prefix}/chat/completions", ChatEndpoint.AnswerAsync, OpenAiErrors.Write);
-            Map("POST", $"{prefix}/forecast", ForecastEndpoint.AnswerAsync, OpenAiErrors.Write);
-            Map("POST", $"{prefix}/completions", CompletionEndpoint.AnswerAsync, OpenAiErrors.Write);
-            Map("GET", $"/beta{prefix}/models", ModelsEndpoint.AnswerAsync, OpenAiErrors.Write);
-            Map("POST", $"/beta{prefix}/chat/completions", ChatEndpoint.AnswerBetaAsync, OpenAiErrors.Write);
-            Map("POST", $"/beta{prefix}/completions", CompletionEndpoint.AnswerAsync, OpenAiErrors.Write);
-            Map("POST", $"{prefix}/responses", ResponsesEndpoint.AnswerAsync, OpenAiErrors.Write);
-        }
-        foreach (string prefix in new[] { "", "/anthropic" })
-        {
-            Map("POST", $"{prefix}/v1/messages", MessagesEndpoint.AnswerAsync, AnthropicErrors.Write);
-            Map("POST", $"{prefix}/v1/messages/count_tokens", MessagesEndpoint.CountAsync, AnthropicErrors.Write);
-        }
-        _app.MapFallback("{**path}", NowhereAsync);
+        _app.MapGet("/metrics", http => Refusal.GuardAsync(http, _watch, watch => MetricsAsync(http, watch), OpenAiErrors.Write, _options.Report));
+        FathomRoutes.Map(_app, _watch, Admit, _options.Report);
+        _app.MapFallback("{**path}", http => Refusal.GuardAsync(http, _watch, _ => throw new RequestErrorException(
+            ErrorReason.NotFound, $"There is no {http.Request.Method} {http.Request.Path} here."), OpenAiErrors.Write, _options.Report));
     }
 
-    private void Map(string method, string path, Func<Exchange, Task> answer, Action<Utf8JsonWriter, RequestError> writeError) =>
-        _app.MapMethods(path, [method], http => AnswerAsync(http, answer, writeError));
-
-    private async Task AnswerAsync(HttpContext http, Func<Exchange, Task> answer, Action<Utf8JsonWriter, RequestError> writeError)
+    private Exchange Admit(HttpContext http, RequestWatch watch)
     {
-        using RequestWatch watch = _watch.Begin(http);
-        http.Response.Headers["x-request-id"] = watch.Id;
-        try
-        {
-            Caller caller = Door.Admit(http.Request, _options.Keys);
-            watch.Admit(caller);
-            ServingEngine engine = _engine ?? throw new RequestErrorException(ErrorReason.Loading, "The model is being loaded. Try again in a few seconds.");
-            await answer(new Exchange(http, engine, caller, _options) { Bodies = _watch.Bodies, Watch = watch }).ConfigureAwait(false);
-        }
-        catch (RequestErrorException e)
-        {
-            await RefuseAsync(http, watch, e.Error, writeError).ConfigureAwait(false);
-        }
-        catch (Exception e) when (http.RequestAborted.IsCancellationRequested && e is OperationCanceledException or IOException)
-        {
-            // The client has left.
-        }
-        catch (Exception e)
-        {
-            // Its message may hold what the client sent.
-            _options.Report?.Invoke($"{watch.Id}: a defect of Fathom, {e.GetType().FullName}\n{e.StackTrace}");
-            await RefuseAsync(http, watch, new RequestError(ErrorReason.Internal, "The server has a defect, which it has reported where it "
-                + "runs."), writeError).ConfigureAwait(false);
-        }
-    }
-
-    private async Task NowhereAsync(HttpContext http)
-    {
-        using RequestWatch watch = _watch.Begin(http);
-        var error = new RequestError(ErrorReason.NotFound, $"There is no {http.Request.Method} {http.Request.Path} here.");
-        await RefuseAsync(http, watch, error, OpenAiErrors.Write).ConfigureAwait(false);
+        Caller caller = Door.Admit(http.Request, _options.Keys);
+        watch.Admit(caller);
+        ServingEngine engine = _engine ?? throw new RequestErrorException(ErrorReason.Loading, "The model is being loaded. Try again in a few seconds.");
+        return new Exchange(http, engine, caller, _options) { Bodies = _watch.Bodies, Watch = watch };
     }
 
     // Whoever may ask may also read how much is asked.
-    private async Task MetricsAsync(HttpContext http)
+    private Task MetricsAsync(HttpContext http, RequestWatch watch)
     {
-        using RequestWatch watch = _watch.Begin(http);
-        try
-        {
-            watch.Admit(Door.Admit(http.Request, _options.Keys));
-            await _watch.AnswerAsync(http).ConfigureAwait(false);
-        }
-        catch (RequestErrorException e)
-        {
-            await RefuseAsync(http, watch, e.Error, OpenAiErrors.Write).ConfigureAwait(false);
-        }
-    }
-
-    private static async Task RefuseAsync(HttpContext http, RequestWatch watch, RequestError error, Action<Utf8JsonWriter, RequestError> writeError)
-    {
-        watch.Refuse(error);
-        if (http.Response.HasStarted)
-        {
-            http.Abort();                                                                 // half an answer must not look like a whole one
-            return;
-        }
-        if (error.RetryAfter is { } seconds)
-        {
-            http.Response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
-        }
-        if (error.Reason == ErrorReason.Unauthorized)
-        {
-            http.Response.Headers.WWWAuthenticate = "Bearer";
-        }
-        await WriteAsync(http, error.Status, json => writeError(json, error)).ConfigureAwait(false);
+        watch.Admit(Door.Admit(http.Request, _options.Keys));
+        return _watch.AnswerAsync(http);
     }
 
     private Task ReadyAsync(HttpContext http) => WriteAsync(

@@ -13,9 +13,12 @@ internal sealed record FathomProcess(int ExitCode, string Output, string Error)
         RunAsync(arguments, Encoding.UTF8.GetBytes(input), cancellation);
 
     /// <summary>The same with any bytes on stdin.</summary>
-    public static async Task<FathomProcess> RunAsync(string[] arguments, byte[] input, CancellationToken cancellation)
+    public static Task<FathomProcess> RunAsync(string[] arguments, byte[] input, CancellationToken cancellation) => RunAsync(ExecutablePath, arguments, input, cancellation);
+
+    /// <summary>The same with another executable.</summary>
+    public static async Task<FathomProcess> RunAsync(string executable, string[] arguments, byte[] input, CancellationToken cancellation)
     {
-        var start = new ProcessStartInfo(ExecutablePath, arguments)
+        var start = new ProcessStartInfo(executable, arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -24,7 +27,7 @@ internal sealed record FathomProcess(int ExitCode, string Output, string Error)
             StandardErrorEncoding = Encoding.UTF8,
             WorkingDirectory = Path.GetTempPath(),
         };
-        using Process process = Process.Start(start) ?? throw new InvalidOperationException($"{ExecutablePath} did not start.");
+        using Process process = Process.Start(start) ?? throw new InvalidOperationException($"{executable} did not start.");
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         patience.CancelAfter(s_patience);
         try
@@ -39,7 +42,7 @@ internal sealed record FathomProcess(int ExitCode, string Output, string Error)
         catch (OperationCanceledException)
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"fathom {string.Join(' ', arguments)} did not end within {s_patience.TotalSeconds} seconds.");
+            throw new TimeoutException($"{Path.GetFileName(executable)} {string.Join(' ', arguments)} did not end within {s_patience.TotalSeconds} seconds.");
         }
     }
 
@@ -47,9 +50,10 @@ internal sealed record FathomProcess(int ExitCode, string Output, string Error)
     public static Task<FathomProcess> RunAsync(params string[] arguments) => RunAsync(arguments, "", Xunit.TestContext.Current.CancellationToken);
 
     /// <summary>The executable of the configuration that these tests were built in: …/tests/X/bin/CONFIGURATION/FRAMEWORK/ beside …/src/Fathom.Cli/bin/….</summary>
-    public static string ExecutablePath { get; } = FindExecutable();
+    public static string ExecutablePath { get; } = Find("src", "Fathom.Cli", "fathom");
 
-    private static string FindExecutable()
+    /// <summary>The executable of a project beside that one.</summary>
+    public static string Find(string folder, string project, string name)
     {
         var framework = new DirectoryInfo(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
         DirectoryInfo? root = framework;
@@ -58,7 +62,6 @@ internal sealed record FathomProcess(int ExitCode, string Output, string Error)
         if (root is null || framework.Parent is null)
             throw new InvalidOperationException($"No folder above {framework} holds Fathom.slnx.");
 
-        string name = OperatingSystem.IsWindows() ? "fathom.exe" : "fathom";
-        return Path.Combine(root.FullName, "src", "Fathom.Cli", "bin", framework.Parent.Name, framework.Name, name);
+        return Path.Combine(root.FullName, folder, project, "bin", framework.Parent.Name, framework.Name, OperatingSystem.IsWindows() ? name + ".exe" : name);
     }
 }

@@ -25,7 +25,7 @@ internal sealed class MessagesContent(SortedSet<string> ignored)
         var messages = new List<Message>();
         if (fields.Any("system") is not null && System(fields, "system") is { Parts.Count: > 0 } system)
         {
-            Turns.AddSystem(messages, system);
+            Message.System.Append(messages, system);
         }
         IReadOnlyList<JsonFields> all = fields.Objects("messages");
         if (all.Count == 0)
@@ -56,7 +56,7 @@ internal sealed class MessagesContent(SortedSet<string> ignored)
                 messages.Add(Assistant(message, isLast));
                 break;
             case "system":
-                Turns.AddSystem(messages, System(message, "content"));
+                Message.System.Append(messages, System(message, "content"));
                 break;
             default:
                 throw message.Unknown("role", "user, assistant or system", role);

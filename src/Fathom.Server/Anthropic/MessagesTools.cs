@@ -1,5 +1,5 @@
+using Fathom.Grammars;
 using Fathom.Prompts;
-using Fathom.Serving;
 
 namespace Fathom.Server.Anthropic;
 
@@ -42,11 +42,11 @@ internal sealed record MessagesTools(IReadOnlyList<Tool> Functions, CallChoice C
             }
             JsonFields schema = tool.Object("input_schema") ?? throw tool.Missing("input_schema", "a JSON schema of the input");
             schemas.Add(new CallSchema(name, schema.Json, tool.Boolean("strict") ?? false));
-            tools.Add(FunctionTool.Of(name, tool.String("description"), schema.Json.GetRawText()));
+            tools.Add(Tool.Of(name, tool.String("description"), schema.Json.GetRawText()));
             ignored.UnionWith(tool.Unasked.Select(unknown => "tools." + unknown[(unknown.LastIndexOf('.') + 1)..]));
         }
         (CallChoice calls, string? callName, bool oneCall) = Choice(fields, names);
-        return new MessagesTools(tools, calls, callName, oneCall) { MarksCache = marksCache, Grammars = CallGrammars.Of(schemas, calls, callName) };
+        return new MessagesTools(tools, calls, callName, oneCall) { MarksCache = marksCache, Grammars = CallFields.Grammars(schemas, calls, callName) };
     }
 
     private static (CallChoice Calls, string? Name, bool OneCall) Choice(JsonFields fields, HashSet<string> names)

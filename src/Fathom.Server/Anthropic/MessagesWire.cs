@@ -49,7 +49,7 @@ internal static class MessagesWire
         string? user = EndUser.Of(metadata?.String("user_id"));
         var request = new GenerationRequest
         {
-            Prompt = new GenerationPrompt.Chat(form.Place(conversation.WithTools(tools.Functions))),
+            Prompt = new GenerationPrompt.Chat(conversation.WithTools(tools.Functions).WithResponseFormat(form.Schema)),
             Sampling = SamplingFields.Read(fields, thinking == ThinkingMode.Thinking, ignored),
             MaxTokens = maxTokens,
             ThinkingTokens = budget,

@@ -36,7 +36,7 @@ internal static class ChatWire
         ToolFields tools = ToolFields.Read(fields, ignored);
         AnswerForm form = AnswerForm.Read(fields, "response_format", tools.Tools.Count > 0, wrapper: "json_schema");
         var messages = new Conversation { Messages = ChatMessages.Read(fields, isBeta, ignored), Thinking = thinking, Effort = effort };
-        Conversation conversation = form.Place(tools.Place(messages));
+        Conversation conversation = tools.Place(messages).WithResponseFormat(form.Schema);
         int? longest = fields.Integer("max_completion_tokens", 1), longestBefore = fields.Integer("max_tokens", 1);         // its name now, and its old one
         var request = new GenerationRequest
         {

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Fathom.Grammars;
 using Fathom.Prompts;
-using Fathom.Serving;
 
 namespace Fathom.Server.OpenAi;
 
@@ -40,7 +40,8 @@ internal sealed partial record ToolFields(IReadOnlyList<Tool> Tools, CallChoice 
         }
         (CallChoice choice, string? name) = ReadChoice(fields, functions);
         CallSchema[] schemas = [.. functions.Select(Schema)];
-        return new ToolFields([.. functions.Select(function => new Tool(function.Json.GetRawText()))], choice, name, CallGrammars.Of(schemas, choice, name));
+        Tool[] tools = [.. functions.Select(function => new Tool(function.Json.GetRawText()))];
+        return new ToolFields(tools, choice, name, CallFields.Grammars(schemas, choice, name));
     }
 
     /// <summary>Puts the functions where the model looks for them.</summary>

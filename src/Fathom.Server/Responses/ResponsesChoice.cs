@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Fathom.Serving;
+using Fathom.Grammars;
 
 namespace Fathom.Server.Responses;
 

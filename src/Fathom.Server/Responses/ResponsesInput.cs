@@ -24,7 +24,7 @@ internal sealed class ResponsesInput(SortedSet<string> ignored)
     {
         if (fields.String("instructions") is { Length: > 0 } instructions)
         {
-            Turns.AddSystem(_messages, instructions);
+            Message.System.Append(_messages, instructions);
         }
         switch (fields.Any("input"))
         {
@@ -113,7 +113,7 @@ internal sealed class ResponsesInput(SortedSet<string> ignored)
                 break;
             case "system" or "developer":
                 EndTurn();
-                Turns.AddSystem(_messages, content);
+                Message.System.Append(_messages, content);
                 break;
             default:
                 throw item.Unknown("role", "user, assistant, system or developer", role);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Fathom.Grammars;
 using Fathom.Prompts;
 
 namespace Fathom.Server.Responses;
@@ -86,7 +87,7 @@ internal sealed class ResponsesTools
     {
         string name = FunctionTool.Name(tool, "name");
         JsonElement? parameters = tool.Object("parameters")?.Json;
-        Tool shown = FunctionTool.Of(NameOf(name, scope), tool.String("description"), parameters?.GetRawText());
+        Tool shown = Tool.Of(NameOf(name, scope), tool.String("description"), parameters?.GetRawText());
         Add(tool, new OfferedTool(name, scope, IsCustom: false), shown, parameters, tool.Boolean("strict") ?? false);
         tool.Boolean("defer_loading");
         ignored.UnionWith(tool.Unasked.Select(unknown => "tools." + unknown[(unknown.LastIndexOf('.') + 1)..]));
@@ -102,7 +103,7 @@ internal sealed class ResponsesTools
             // What the client holds the input to; the model has to know it.
             description = $"{description}\n\nGrammar of the input ({format.String("syntax")}):\n{format.String("definition")}".TrimStart();
         }
-        Tool shown = FunctionTool.Of(NameOf(name, scope), description, InputSchema);
+        Tool shown = Tool.Of(NameOf(name, scope), description, InputSchema);
         Add(tool, new OfferedTool(name, scope, IsCustom: true), shown, JsonElement.Parse(InputSchema), isStrict: false);
     }
 

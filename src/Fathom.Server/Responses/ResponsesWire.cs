@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Fathom.Grammars;
 using Fathom.Prompts;
 using Fathom.Serving;
 
@@ -44,13 +45,13 @@ internal static class ResponsesWire
         (ThinkingMode thinking, ReasoningEffort effort) = Thinking(fields, revision, ignored);
         ResponsesTools tools = ResponsesTools.Read(fields, ignored);
         (CallChoice calls, string? callName) = ResponsesChoice.Read(fields, tools);
-        CallGrammars grammars = CallGrammars.Of(tools.Schemas, calls, callName);
+        CallGrammars grammars = CallFields.Grammars(tools.Schemas, calls, callName);
         AnswerForm form = Form(fields, tools.Functions.Count > 0, ignored);
         var conversation = new Conversation { Messages = new ResponsesInput(ignored).Read(fields), Thinking = thinking, Effort = effort };
         string? safety = fields.String("safety_identifier"), user = fields.String("user") ?? safety;
         var request = new GenerationRequest
         {
-            Prompt = new GenerationPrompt.Chat(form.Place(conversation.WithTools(tools.Functions))),
+            Prompt = new GenerationPrompt.Chat(conversation.WithTools(tools.Functions).WithResponseFormat(form.Schema)),
             Sampling = SamplingFields.Read(fields, thinking == ThinkingMode.Thinking, ignored),
             MaxTokens = fields.Integer("max_output_tokens", 1),
             TopLogProbabilities = Top(fields),

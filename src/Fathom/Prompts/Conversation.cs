@@ -33,6 +33,19 @@ public sealed record Conversation
         return Prior.Count > 0 ? this with { Prior = Place(Prior, tools) } : this with { Messages = Place(Messages, tools) };
     }
 
+    /// <summary>
+    /// Places the schema that came with a request where the model looks for it: on the first message if it is a system one, else on an empty system message
+    /// put in front.
+    /// </summary>
+    /// <param name="schema">JSON text; null for none</param>
+    /// <returns>The conversation with the schema; itself when there is none.</returns>
+    public Conversation WithResponseFormat(string? schema) => (schema, Messages) switch
+    {
+        (null, _) => this,
+        (_, [Message.System first, ..]) => this with { Messages = [first with { ResponseFormat = schema }, .. Messages.Skip(1)] },
+        _ => this with { Messages = [new Message.System(MessageContent.Empty) { ResponseFormat = schema }, .. Messages] },
+    };
+
     private static List<Message> Place(IReadOnlyList<Message> messages, IReadOnlyList<Tool> tools) => messages switch
     {
         [Message.System { Tools.Count: 0 } first, ..] => [first with { Tools = tools }, .. messages.Skip(1)],

@@ -23,6 +23,17 @@ public abstract record Message
 
         /// <summary>JSON text of a schema that the reply must follow; null, {} and [] add nothing.</summary>
         public string? ResponseFormat { get; init; }
+
+        /// <summary>
+        /// Adds system text to messages where it stands; to system text right in front of it, with an empty line between, so that tools follow all of it.
+        /// </summary>
+        public static void Append(IList<Message> messages, MessageContent content)
+        {
+            if (messages is [.., System last])
+                messages[^1] = last with { Content = new MessageContent([.. last.Content.Parts, .. content.Parts]) };
+            else
+                messages.Add(new System(content));
+        }
     }
 
     /// <summary>What the user says. Adjacent user messages and tool results are joined into one turn.</summary>
@@ -85,10 +96,6 @@ public enum MessageRole
     /// <summary>A reminder of the latest circumstances.</summary>
     LatestReminder,
 }
-
-/// <summary>A function the model may call.</summary>
-/// <param name="FunctionJson">JSON text of the function object (name, description, parameters…); keys keep their order, unknown keys stay.</param>
-public sealed record Tool(string FunctionJson);
 
 /// <summary>A call the model makes.</summary>
 /// <param name="Id">Names the call for its result; null for none (DeepSeek-V4 writes none, a server invents them).</param>

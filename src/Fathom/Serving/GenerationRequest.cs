@@ -70,16 +70,3 @@ public abstract record GenerationPrompt
     /// <param name="Prefix">in front; may be empty</param> <param name="Suffix">behind; may be empty</param>
     public sealed record FillInTheMiddle(string Prefix, string Suffix) : GenerationPrompt;
 }
-
-/// <summary>Whether a reply calls tools.</summary>
-public enum CallChoice
-{
-    /// <summary>The model decides.</summary>
-    Free,
-
-    /// <summary>It calls none.</summary>
-    None,
-
-    /// <summary>It calls one at least, behind its reasoning.</summary>
-    Required,
-}

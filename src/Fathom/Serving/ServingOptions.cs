@@ -2,12 +2,16 @@ using Fathom.Cache;
 using Fathom.Engine;
 using Fathom.Model;
 using Fathom.Prompts;
+using Fathom.Tensors;
 
 namespace Fathom.Serving;
 
 /// <summary>How an engine serves.</summary>
 public sealed record ServingOptions
 {
+    // Of the free memory, what sequences may take; the rest is for activations and everything else.
+    private const double MemoryShare = 0.8;
+
     /// <summary>Tokens of prompt and answer at most, up to the model's positions.</summary>
     public required int Context { get; init; }
 
@@ -46,6 +50,13 @@ public sealed record ServingOptions
 
     /// <summary>Opens the store of a tenant; null keeps nothing on a disk. Called by the engine's thread.</summary>
     public Func<string, PrefixStore>? OpenStore { get; init; }
+
+    /// <summary>What fits a loaded model and this machine: all positions of the model, four fifths of the memory that is free now.</summary>
+    public static ServingOptions For(LanguageModel model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        return new ServingOptions { Context = model.Config.MaxPositions, MemoryBytes = Math.Max(1, (long)(MachineMemory.MeasureAvailable() * MemoryShare)) };
+    }
 
     /// <summary>Checks the ranges against a model.</summary>
     /// <exception cref="RequestException">a value is out of range; the message names it</exception>

@@ -77,6 +77,9 @@ public partial class DependencyTests
     }
 
     [Fact]
+    public void Who_runs_a_model_in_process_needs_no_server() => AssertFree("src/Fathom.Extensions.AI", "a server", Server());
+
+    [Fact]
     public void Prompts_touch_no_file() => AssertFree("src/Fathom/Prompts", "a file", FileAccess());
 
     [Fact]
@@ -91,6 +94,7 @@ public partial class DependencyTests
         Assert.Matches(ModelTypes(), "Run(WeightMatrix w)");
         Assert.DoesNotMatch(ModelTypes(), "TensorPrimitives.Sum(x)");
         Assert.Matches(ForeignToEngine(), "Task.Run(() => x)");
+        Assert.Matches(Server(), "using Microsoft.AspNetCore.Http;");
     }
 
     private static void AssertFree(string folder, string what, Regex forbidden, string[]? except = null) => AssertNone(
@@ -144,6 +148,9 @@ public partial class DependencyTests
 
     [GeneratedRegex(@"\bTask\.Run\b|\bCpuDevice\b|\bSystem\.Text\.Json\b|\bSystem\.Net\b|\bJson(Document|Serializer)\b|\bHttp\w+")]
     private static partial Regex ForeignToEngine();
+
+    [GeneratedRegex(@"\bMicrosoft\.AspNetCore\b|\bFathom\.Server\b")]
+    private static partial Regex Server();
 
     [GeneratedRegex(@"\b(File|FileInfo|FileStream|Directory|DirectoryInfo)\b")]
     private static partial Regex FileAccess();

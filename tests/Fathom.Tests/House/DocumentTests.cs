@@ -1,6 +1,8 @@
 using System.Reflection;
 using System.Text.RegularExpressions;
+using Fathom.Extensions.AI;
 using Fathom.Model;
+using Fathom.Server;
 using Xunit;
 
 namespace Fathom.Tests.House;
@@ -10,7 +12,9 @@ public partial class DocumentTests
 {
     private const BindingFlags Any = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance;
 
-    private static readonly ILookup<string, string> s_sources = new[] { "src", "tests", "tools", "bench" }
+    private static readonly Assembly[] s_libraries = [typeof(ModelConfig).Assembly, typeof(FathomModel).Assembly, typeof(ServerHost).Assembly];
+
+    private static readonly ILookup<string, string> s_sources = new[] { "src", "tests", "tools", "bench", "samples" }
         .SelectMany(folder => Directory.EnumerateFiles(TestFiles.Path(folder), "*.cs", SearchOption.AllDirectories))
         .Where(path => !path.Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj"))
         .ToLookup(Path.GetFileName, path => path)!; // a listed file has a name
@@ -21,6 +25,7 @@ public partial class DocumentTests
     [InlineData("docs/GLOSSARY.md")]
     [InlineData("docs/SERVING.md")]
     [InlineData("docs/PAINS.md")]
+    [InlineData("docs/IN-PROCESS.md")]
     [InlineData("README.md")]
     [InlineData("CONTRIBUTING.md")]
     public void Every_file_and_member_it_names_exists(string document)
@@ -61,7 +66,7 @@ public partial class DocumentTests
         ? new[] { TestFiles.Path(name.Split('/')) }.Where(File.Exists)
         : s_sources[name];
 
-    private static bool Exists(string type, string member) => typeof(ModelConfig).Assembly.GetTypes()
+    private static bool Exists(string type, string member) => s_libraries.SelectMany(library => library.GetTypes())
         .Any(candidate => candidate.Name == type && candidate.GetMember(member, Any).Length > 0);
 
     // `File.cs`, or `File.cs`, `Member`

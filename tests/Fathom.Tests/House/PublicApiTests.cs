@@ -4,20 +4,21 @@ using Xunit;
 
 namespace Fathom.Tests.House;
 
-/// <summary>The library's public surface as text, so that a change of it is seen and meant.</summary>
+/// <summary>The public surfaces of the libraries as texts, so that a change of one is seen and meant.</summary>
 public class PublicApiTests
 {
-    private const string Approved = "PublicApi.approved.txt";
-    private const string Received = "PublicApi.received.txt";
-
-    [Fact]
-    public void The_public_surface_is_the_approved_one()
+    [Theory]
+    [InlineData("Fathom", "PublicApi")]
+    [InlineData("Fathom.Extensions.AI", "PublicApi.Extensions.AI")]
+    [InlineData("Fathom.Server", "PublicApi.Server")]
+    public void The_public_surface_is_the_approved_one(string library, string file)
     {
+        (string approvedName, string receivedName) = (file + ".approved.txt", file + ".received.txt");
         string folder = TestFiles.Path("tests", "Fathom.Tests", "House");
-        string approvedPath = Path.Combine(folder, Approved);
-        string received = PublicApiText.Of(typeof(ModelConfig).Assembly);
+        string approvedPath = Path.Combine(folder, approvedName);
+        string received = PublicApiText.Of(Assembly.Load(library));
         string approved = File.Exists(approvedPath) ? File.ReadAllText(approvedPath).ReplaceLineEndings("\n") : "";
-        string receivedPath = Path.Combine(folder, Received);
+        string receivedPath = Path.Combine(folder, receivedName);
         if (approved == received)
         {
             File.Delete(receivedPath);
@@ -28,7 +29,7 @@ public class PublicApiTests
         string[] before = approved.Split('\n');
         string[] now = received.Split('\n');
         string changes = string.Join('\n', [.. before.Except(now).Select(l => "- " + l), .. now.Except(before).Select(l => "+ " + l)]);
-        Assert.Fail($"The public surface has changed:\n{changes}\nIf that is meant, approve it: mv tests/Fathom.Tests/House/{Received} tests/Fathom.Tests/House/{Approved}");
+        Assert.Fail($"The public surface of {library} has changed:\n{changes}\nIf that is meant, approve it: mv tests/Fathom.Tests/House/{receivedName} tests/Fathom.Tests/House/{approvedName}");
     }
 
     [Fact]

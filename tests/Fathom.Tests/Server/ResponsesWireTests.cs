@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Fathom.Grammars;
 using Fathom.Prompts;
 using Fathom.Server;
 using Fathom.Server.Responses;

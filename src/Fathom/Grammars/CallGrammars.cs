@@ -1,20 +1,31 @@
 using System.Text.Json;
 using Fathom.Engine;
-using Fathom.Grammars;
-using Fathom.Serving;
 
-namespace Fathom.Server;
+namespace Fathom.Grammars;
+
+/// <summary>Whether a reply calls tools.</summary>
+public enum CallChoice
+{
+    /// <summary>The model decides.</summary>
+    Free,
+
+    /// <summary>It calls none.</summary>
+    None,
+
+    /// <summary>It calls one at least, behind its reasoning.</summary>
+    Required,
+}
 
 /// <summary>A function whose calls may be held to its schema.</summary>
 /// <param name="Name">in the prompt</param>
 /// <param name="Parameters">JSON schema; null for none</param>
 /// <param name="IsStrict">whether the client insists</param>
-internal sealed record CallSchema(string Name, JsonElement? Parameters, bool IsStrict);
+public sealed record CallSchema(string Name, JsonElement? Parameters, bool IsStrict);
 
 /// <summary>What holds the calls of a reply to the schemas of the functions.</summary>
 /// <param name="Block">what every block of calls must be; null where no function is strict</param>
-/// <param name="Reply">what a reply must be that has to call; null if it need not</param>
-internal sealed record CallGrammars(Grammar? Block, Grammar? Reply)
+/// <param name="Reply">what a reply must be that has to call; null if it need not, or if a schema cannot be enforced and nobody insists</param>
+public sealed record CallGrammars(Grammar? Block, Grammar? Reply)
 {
     // Of a function without parameters.
     private static readonly JsonElement s_none = JsonElement.Parse("""{"type": "object", "properties": {}}""");
@@ -23,9 +34,10 @@ internal sealed record CallGrammars(Grammar? Block, Grammar? Reply)
     /// <param name="functions">all that are offered</param>
     /// <param name="choice">whether one must be called</param>
     /// <param name="name">which one; null for any</param>
-    /// <exception cref="RequestErrorException">a function is strict, and a schema asks for what cannot be enforced</exception>
+    /// <exception cref="RequestException">a function is strict, and a schema asks for what cannot be enforced</exception>
     public static CallGrammars Of(IReadOnlyList<CallSchema> functions, CallChoice choice, string? name)
     {
+        ArgumentNullException.ThrowIfNull(functions);
         bool isStrict = functions.Any(function => function.IsStrict);
         return new CallGrammars(
             isStrict && choice == CallChoice.Free ? Made(() => ToolGrammar.Block(Schemas(functions, name: null)), isStrict) : null,
@@ -44,10 +56,6 @@ internal sealed record CallGrammars(Grammar? Block, Grammar? Reply)
         catch (RequestException) when (!isStrict)
         {
             return null;                                                                  // the opening is forced, and the rest is the model's
-        }
-        catch (RequestException e)
-        {
-            throw new RequestErrorException(ErrorReason.Invalid, $"tools: {e.Message}", "tools");
         }
     }
 }
