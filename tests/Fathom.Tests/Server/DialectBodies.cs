@@ -16,7 +16,7 @@ internal static partial class DialectBodies
 {
     public const string Chat = """
         {"model": "m", "n": 1, "user_id": "u", "user": "u", "thinking": {"type": "enabled", "budget_tokens": 5}, "thinking_token_budget": 5, "reasoning_effort": "high", "temperature": 1, "top_p": 1, "top_k": 5,
-         "min_p": 0.5, "seed": 1, "frequency_penalty": 0, "presence_penalty": 0, "max_tokens": 80, "max_completion_tokens": 80, "stop": ["a"], "stream": true, "stream_options": {"include_usage": true},
+         "min_p": 0.5, "seed": 1, "frequency_penalty": 0, "presence_penalty": 0, "max_tokens": 80, "max_completion_tokens": 80, "stop": ["a"], "stream": true, "stream_options": {"include_usage": true}, "return_progress": true,
          "logprobs": true, "top_logprobs": 1, "response_format": {"type": "text"},
          "tools": [{"type": "function", "function": {"name": "t", "description": "d", "parameters": {"type": "object", "properties": {}}, "strict": true}}, {"type": "web_search"}],
          "tool_choice": {"type": "function", "function": {"name": "t"}},
