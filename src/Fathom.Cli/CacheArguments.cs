@@ -26,8 +26,9 @@ internal sealed class CacheArguments
         command.Add(_budget);
     }
 
-    /// <summary>The model's store.</summary>
-    public PrefixStore Open(ParseResult parsed, ModelSession session) => Open(parsed, session, StoreScope.Of(session.Model));
+    /// <summary>The model's store; for speculative decoding, that of sequences that MTP has read too.</summary>
+    public PrefixStore Open(ParseResult parsed, ModelSession session, bool speculative) =>
+        Open(parsed, session, StoreScope.Of(session.Model, hasDrafts: speculative));
 
     /// <summary>The store of a namespace of the model, a tenant's for one: to find a namespace out reads the model's files.</summary>
     public PrefixStore Open(ParseResult parsed, ModelSession session, CacheNamespace scope)

@@ -28,7 +28,10 @@ internal static class PlanCommand
         Option<bool> json = Arguments.Json();
         Option<bool> quiet = Arguments.Quiet();
         Option<NumericMode> numeric = Arguments.Numeric();
-        var measure = new Option<bool>("--measure") { Description = $"Load the model, read {ReadingSample.WarmUpTokens + ReadingSample.Tokens:N0} tokens with it and tell how long the context will take. It needs the weights." };
+        var measure = new Option<bool>("--measure")
+        {
+            Description = $"Load the model, read {ReadingSample.WarmUpTokens + ReadingSample.Tokens:N0} tokens with it and tell how long the context will take. It needs the weights.",
+        };
 
         var command = new CommandWithExample(
             "plan",
@@ -45,8 +48,9 @@ internal static class PlanCommand
             int threadCount = parsed.GetValue(threads);
             MachineRates rates = await Task.Run(() => MachineRates.Measure(threadCount), cancellation).WaitAsync(cancellation).ConfigureAwait(false);
             long userCount = parsed.GetValue(users);
+            string folder = parsed.GetValue(target) ?? parsed.GetValue(model) ?? Arguments.BundledModel;
             double? seconds = parsed.GetValue(measure)
-                ? await Task.Run(() => Measure(parsed.GetValue(target) ?? parsed.GetValue(model) ?? Arguments.BundledModel, plan.Context, threadCount, parsed.GetValue(numeric), cancellation), cancellation).ConfigureAwait(false)
+                ? await Task.Run(() => Measure(folder, plan.Context, threadCount, parsed.GetValue(numeric), cancellation), cancellation).ConfigureAwait(false)
                 : null;
             var report = new PlanReport(name, plan, userCount, rates, Forecast.For(plan, rates, userCount, MachineMemory.MeasureAvailable()), seconds);
             if (parsed.GetValue(json))

@@ -30,6 +30,7 @@ internal static class PrefillCommand
         };
         checkpoint.Validators.Add(result => Arguments.InRange(result, 1, int.MaxValue));
         var csv = new Option<string?>("--csv") { Description = "Write tokens, seconds, speed and memory at every checkpoint.", HelpName = "FILE" };
+        var speculative = new Option<bool>("--speculative") { Description = "Keep what fathom run --speculative needs as well; such texts are stored apart." };
         var caches = new CacheArguments();
         var command = new CommandWithExample(
             "prefill",
@@ -37,7 +38,7 @@ internal static class PrefillCommand
             + "the last token that does not depend on what follows. What was stopped, by Ctrl-C or otherwise, goes on when the same command is given again.",
             "fathom prefill --pin contracts a.txt b.txt && fathom run --cache contracts \"The notice period is\"")
         {
-            files, pin, checkpoint, csv, model, threads, numeric, json, quiet,
+            files, pin, checkpoint, speculative, csv, model, threads, numeric, json, quiet,
         };
         caches.AddTo(command);
         command.SetAction((parsed, cancellation) => Task.Run(
@@ -48,7 +49,7 @@ internal static class PrefillCommand
                 string text = string.Join("\n\n", sources.Select(source => Encoding.UTF8.GetString(TextInput.Read(source))));
                 using ModelSession session = ModelSession.Open(
                     parsed.GetValue(model) ?? Arguments.BundledModel, parsed.GetValue(threads), parsed.GetValue(numeric), allowUnused: false);
-                PrefixStore store = caches.Open(parsed, session);
+                PrefixStore store = caches.Open(parsed, session, parsed.GetValue(speculative));
                 (int[] stable, string remainder) = Stable(session.Tokenizer, text);
                 int[] tokens = [session.Model.Config.BosToken, .. stable];
                 var reading = new PrefillReading(session, store, tokens, parsed.GetValue(checkpoint), parsed.GetValue(quiet));

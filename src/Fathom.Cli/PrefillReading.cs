@@ -26,7 +26,7 @@ internal sealed class PrefillReading(ModelSession session, PrefixStore store, in
     /// <exception cref="RequestException">stopped; what was read is stored</exception>
     public void Run(CancellationToken cancellation)
     {
-        using var generator = new Generator(session.Model, session.Device, session.Model.Config.MaxPositions);
+        using var generator = new Generator(session.Model, session.Device, session.Model.Config.MaxPositions, store.HasDrafts);
         var progress = new ReadingProgress(tokens.Length, quiet);
         long begin = Stopwatch.GetTimestamp();
         (int Tokens, double Seconds) last = default, sample = default;

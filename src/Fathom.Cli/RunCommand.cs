@@ -53,9 +53,9 @@ internal static class RunCommand
                 using var generator = new Generator(
                     session.Model, session.Device, generation.Context(parsed, session.Model), generation.Speculative(parsed));
                 string? pinned = parsed.GetValue(cache);
-                if (pinned is not null && (parsed.GetValue(noCache) || generation.Speculative(parsed)))
-                    throw new UsageException("--cache takes what is stored; it cannot go with --no-cache or --speculative, since stored texts hold nothing to guess from.");
-                PrefixStore? store = parsed.GetValue(noCache) || generation.Speculative(parsed) ? null : caches.Open(parsed, session);
+                if (pinned is not null && parsed.GetValue(noCache))
+                    throw new UsageException("--cache takes what is stored; it cannot go with --no-cache.");
+                PrefixStore? store = parsed.GetValue(noCache) ? null : caches.Open(parsed, session, generation.Speculative(parsed));
                 int[] tokens = Tokens(session, store, pinned, text);
                 TokenRules rules = control.Rules(parsed, grammar, session, tokens, generation.MaxTokens(parsed));
                 var run = new Run(session, generator, sampling, generation.MaxTokens(parsed), parsed.GetValue(json), parsed.GetValue(quiet));
@@ -74,7 +74,7 @@ internal static class RunCommand
         int[]? before = store!.TokensOf(pinned);                                          // asked for together with a store
         StorePin? pin = store.FindPin(pinned);
         if (before is null || pin is null)
-            throw new RequestException($"--cache {pinned}: expected a text that this model has stored whole under this name with this --numeric, found none. fathom cache list shows what there is.");
+            throw new RequestException($"--cache {pinned}: expected a text that this model has stored whole under this name with this --numeric and --speculative, found none. fathom cache list shows what there is.");
         return [.. before, .. session.Tokenizer.Encode([.. System.Text.Encoding.UTF8.GetBytes(pin.Rest), .. text], recognizeAddedTokens: true)];
     }
 

@@ -70,6 +70,9 @@ public sealed class PrefixStore
     /// <summary>Counts since it was opened.</summary>
     public StoreStatistics Statistics { get; } = new();
 
+    /// <summary>Whether the MTP block has read its sequences too.</summary>
+    public bool HasDrafts => _scope.HasDrafts;
+
     /// <summary>Bytes of the namespace's files, by the last look.</summary>
     public long Bytes => _folder.Bytes;
 

@@ -17,16 +17,17 @@ public sealed partial class Generator
     /// <param name="checkpointTokens">tokens between two checkpoints of a long prompt</param>
     /// <param name="restored">told the tokens that were restored, or null</param> <param name="progress">told the tokens restored or read so far, or null</param> <param name="cancellation">stops between pieces; what was read is stored</param>
     /// <returns>tokens that were restored</returns>
-    /// <exception cref="RequestException">a token is out of range, the prompt does not fit, the sequence is not empty, or it guesses: stored sequences hold nothing to guess from</exception>
+    /// <exception cref="RequestException">a token is out of range, the prompt does not fit, the sequence is not empty, or the store's sequences are read with MTP where it does not guess, or without where it does</exception>
     public int Read(
         ReadOnlySpan<int> tokens, PrefixStore store, TimeSpan worthwhile, Action<int>? restored, Action<int>? progress, CancellationToken cancellation,
         int checkpointTokens = CheckpointTokens)
     {
         ArgumentNullException.ThrowIfNull(store);
-        if (Length > 0 || _speculative is not null)
+        if (Length > 0)
         {
-            throw new RequestException($"A prompt is restored into an empty sequence without speculative decoding, found {Length} tokens{(_speculative is null ? "" : " and speculative decoding")}.");
+            throw new RequestException($"A prompt is restored into an empty sequence, found {Length} tokens.");
         }
+        RequireKind(store);
         if (checkpointTokens < 1)
         {
             throw new RequestException($"Tokens between two checkpoints: expected at least 1, found {checkpointTokens}.");
@@ -58,10 +59,22 @@ public sealed partial class Generator
 
     /// <summary>Stores the sequence as it is.</summary>
     /// <returns>whether all of it is stored; if not, the store has reported why</returns>
+    /// <exception cref="RequestException">the store's sequences are read with MTP and this one is not, or the other way round</exception>
     public bool Save(PrefixStore store)
     {
         ArgumentNullException.ThrowIfNull(store);
+        RequireKind(store);
         return store.Save(_sequence, _logits);
+    }
+
+    private void RequireKind(PrefixStore store)
+    {
+        bool guesses = _speculative is not null;
+        if (guesses != store.HasDrafts)
+        {
+            throw new RequestException(
+                $"A store: expected one of sequences {(guesses ? "that MTP has read too, for speculative decoding" : "without what speculative decoding needs")}, found the other kind.");
+        }
     }
 
     private int Restored(ReadOnlySpan<int> tokens, PrefixStore store)

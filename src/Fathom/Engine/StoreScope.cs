@@ -21,8 +21,9 @@ public static class StoreScope
     /// megabytes of each large file.
     /// </summary>
     /// <param name="model">a loaded model</param> <param name="tenant">whose caches they are; empty where there is one owner</param>
+    /// <param name="hasDrafts">for speculative decoding: of sequences that the MTP block has read too</param>
     /// <exception cref="IOException">a file of the model can't be read</exception>
-    public static CacheNamespace Of(LanguageModel model, string tenant = "")
+    public static CacheNamespace Of(LanguageModel model, string tenant = "", bool hasDrafts = false)
     {
         ArgumentNullException.ThrowIfNull(model);
         string[] files = [.. Directory.EnumerateFiles(model.Folder).Where(IsPart).Order(StringComparer.Ordinal)];
@@ -34,7 +35,7 @@ public static class StoreScope
             $"arithmetic {mode}, vectors of {(Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128)} bits",
             .. files.Select(Fingerprint),
         ];
-        return new CacheNamespace(Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model.Folder))), parts, tenant);
+        return new CacheNamespace(Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model.Folder))), parts, tenant, hasDrafts);
     }
 
     private static bool IsPart(string file) => Path.GetFileName(file) is "config.json" or "tokenizer.json" || file.EndsWith(".safetensors", StringComparison.Ordinal);

@@ -91,6 +91,21 @@ public sealed class CacheCommandTests : IDisposable
         Assert.Equal(2, (await Run("prefill", "--pin", "no/name", file)).ExitCode);
     }
 
+    [Fact]
+    public async Task A_stored_text_serves_guesses_if_it_was_stored_for_them()
+    {
+        string file = Write("a.txt", s_prose[..6000]);
+        await Json("prefill", "--pin", "a", file, "--speculative", "--json");
+        string[] question = ["run", " And", "--cache", "a", "--max-tokens", "40", "--temperature", "0", "--json"];
+        using JsonDocument guessed = await Json([.. question, "--speculative"]);
+        FathomProcess without = await Run(question);
+        Assert.Equal(1, without.ExitCode);
+        Assert.Contains("--speculative", without.Error, StringComparison.Ordinal);
+        await Json("prefill", "--pin", "a", file, "--json");
+        using JsonDocument plain = await Json(question);
+        Assert.Equal(plain.RootElement.GetProperty("text").GetString(), guessed.RootElement.GetProperty("text").GetString());
+    }
+
     /// <summary>
     /// Every file that a writer finished before it was killed is whole, and a sequence that goes on from what is found says what one says that was computed from nothing.
     /// FATHOM_KILLS sets how often.
@@ -141,7 +156,7 @@ public sealed class CacheCommandTests : IDisposable
     public async Task Ctrl_C_stores_what_was_read()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Signals are sent with kill.");
-        string file = Write("long.txt", s_prose);
+        string file = Write("long.txt", s_prose[..150_000]);
         using Process reader = Start("prefill", "--pin", "long", file, "--cache-dir", Store, "--quiet", "--threads", "1");
         await Task.Delay(2500, Cancellation);
         using (Process kill = Process.Start("kill", ["-INT", reader.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]))

@@ -1,3 +1,4 @@
+using Fathom.Cache;
 using Fathom.Cpu;
 using Fathom.Engine;
 using Fathom.Text;
@@ -50,6 +51,37 @@ public sealed class SpeculativeDecoderTests : IDisposable
         Assert.Equal((0, 161), (plain.Stats.Guesses, stats.DecodedTokens));
         Assert.InRange(stats.RightGuesses, 1, stats.Guesses);
         Assert.InRange(stats.Guesses, 161 - stats.RightGuesses, 161);
+    }
+
+    [Fact]
+    public void From_the_store_it_guesses_as_if_it_had_read_the_text_itself()
+    {
+        using var folder = new TempFolder();
+        string text = File.ReadAllText(Path.Combine(s_nano, "heldout.txt"));
+        int[] tokens = [0, .. Tokenizer.Load(s_nano).Encode(text[..9000], false)];
+        PrefixStore Store(bool hasDrafts) => new(
+            folder.Path("store"), StoreScope.Of(_model, hasDrafts: hasDrafts), _device, _model.Transformer.Layout, new StoreOptions());
+        // Behind the places of checkpoints, and behind a token that a guess may have come before.
+        foreach (int length in new[] { tokens.Length - 40, tokens.Length })
+        {
+            using Generator cold = Sequence(speculative: true, 8192), warm = Sequence(speculative: true, 8192);
+            cold.Read(tokens.AsSpan(0, length), progress: null, Cancellation);
+            Assert.Equal(length == tokens.Length ? length - 40 : 0, warm.Read(tokens.AsSpan(0, length), Store(hasDrafts: true), TimeSpan.Zero, null, null, Cancellation));
+            using Generator again = Sequence(speculative: true, 8192);
+            Assert.Equal(length, again.Read(tokens.AsSpan(0, length), Store(hasDrafts: true), TimeSpan.Zero, null, null, Cancellation));
+            Token[] expected = [.. cold.Generate(Sampler(0), NoEnd, 60, Cancellation)];
+            foreach (Generator other in new[] { warm, again })
+            {
+                Assert.Equal(expected, other.Generate(Sampler(0), NoEnd, 60, Cancellation));
+                Assert.Equal((cold.Stats.Guesses, cold.Stats.RightGuesses), (other.Stats.Guesses, other.Stats.RightGuesses));
+            }
+            Assert.InRange(cold.Stats.RightGuesses, 10, 50);
+        }
+        // What MTP has not read is another store's.
+        using Generator plain = Sequence(speculative: false, 8192), guessing = Sequence(speculative: true, 8192);
+        Assert.Equal(0, plain.Read(tokens, Store(hasDrafts: false), TimeSpan.MaxValue, null, null, Cancellation));
+        Assert.Throws<RequestException>(() => guessing.Read(tokens, Store(hasDrafts: false), TimeSpan.MaxValue, null, null, Cancellation));
+        Assert.Throws<RequestException>(() => plain.Save(Store(hasDrafts: true)));
     }
 
     [Fact]
