@@ -15,7 +15,7 @@ const agentTime = 5 * minute;
 /** What a side request gets, such as one for a title. */
 const sideReply = '{"title": "A note"}';
 
-const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(kinds);
+const names = process.argv.length > 2 ? [...new Set(process.argv.slice(2))] : Object.keys(kinds);
 const unknown = names.find(name => !Object.hasOwn(kinds, name));
 if (unknown) {
   console.error(`Unknown agent ${unknown}: expected ${Object.keys(kinds).join(', ')}.`);
