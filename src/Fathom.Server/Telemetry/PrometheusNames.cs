@@ -14,6 +14,8 @@ internal static class PrometheusNames
         ["fathom.cache.bytes"] = "fathom:sequence_bytes",
         ["fathom.cache.queries"] = "vllm:prefix_cache_queries_total",
         ["fathom.cache.hits"] = "vllm:prefix_cache_hits_total",
+        ["fathom.engine.step_time"] = "fathom:engine_step_seconds_total",
+        ["fathom.engine.forward_time"] = "fathom:engine_forward_seconds_total",
         ["fathom.prompt.tokens"] = "vllm:prompt_tokens_total",
         ["fathom.written.tokens"] = "vllm:generation_tokens_total",
         ["fathom.reasoning.tokens"] = "fathom:reasoning_tokens_total",

@@ -112,6 +112,8 @@ internal sealed class ServerMetrics : IDisposable
         Meter.CreateObservableCounter("fathom.cache.queries", () => Load().PromptTokens, "{token}", "Tokens that were looked for in the caches.");
         Meter.CreateObservableCounter("fathom.cache.hits", () => Load().CachedTokens, "{token}", "Tokens that were found there and needed no computing.");
         Meter.CreateObservableCounter("fathom.written.tokens", () => Load().WrittenTokens, "{token}", "Tokens that were written.");
+        Meter.CreateObservableCounter("fathom.engine.step_time", () => Load().StepTime.TotalSeconds, "s", "Time of the engine's thread in steps.");
+        Meter.CreateObservableCounter("fathom.engine.forward_time", () => Load().ForwardTime.TotalSeconds, "s", "Of that, time in forward passes.");
     }
 
     private Histogram<double> Seconds(string name, string description, double[] bounds) => Histogram(name, "s", description, bounds);

@@ -5,25 +5,6 @@ using Fathom.Model;
 
 namespace Fathom.Cache;
 
-/// <summary>What a store has done since it was opened.</summary>
-public sealed class StoreStatistics
-{
-    /// <summary>Bytes written to the disk.</summary>
-    public long BytesWritten { get; internal set; }
-
-    /// <summary>Look-ups that found something.</summary>
-    public int Hits { get; internal set; }
-
-    /// <summary>Look-ups that found nothing.</summary>
-    public int Misses { get; internal set; }
-
-    /// <summary>Tokens that were found.</summary>
-    public long TokensHit { get; internal set; }
-
-    /// <summary>Files that were not what was written.</summary>
-    public int Damaged { get; internal set; }
-}
-
 /// <summary>
 /// Sequences on a disk, found again by their tokens: segments of 2,048 tokens, which all sequences with that beginning share, and checkpoints, small, at which a sequence
 /// can go on. What is found has the bits of a sequence that was computed from nothing; a file that is damaged, missing or foreign is a miss. Several processes may use a

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Numerics.Tensors;
+using System.Runtime.Intrinsics;
 
 namespace Fathom.Engine;
 
@@ -89,10 +91,14 @@ public sealed class Sampler
     // Among equals the lower id.
     private int Best(ReadOnlySpan<float> logits)
     {
+        if (Mask is null)
+        {
+            return logits.IndexOf(TensorPrimitives.Max(logits));
+        }
         int best = -1;
         for (int id = 0; id < logits.Length; id++)
         {
-            if ((Mask is null || Mask[id]) && (best < 0 || logits[id] > logits[best]))
+            if (Mask[id] && (best < 0 || logits[id] > logits[best]))
             {
                 best = id;
             }
@@ -102,11 +108,13 @@ public sealed class Sampler
 
     private int Draw(ReadOnlySpan<float> logits, float max)
     {
+        Weigh(logits, max);
         int count = 0;
         for (int id = 0; id < logits.Length; id++)
         {
-            double weight = Mask is null || Mask[id] ? Math.Exp(((double)logits[id] - max) / _options.Temperature) : 0;
-            if (weight >= _options.MinP && weight > 0)
+            // Places ascend no faster than ids, so no weight is overwritten before it is read.
+            double weight = _weights[id];
+            if (weight >= _options.MinP && weight > 0 && (Mask is null || Mask[id]))
             {
                 _weights[count] = weight;
                 _ids[count++] = id;
@@ -124,6 +132,27 @@ public sealed class Sampler
             }
         }
         return _ids[count - 1];
+    }
+
+    // e^((l − max) / T) for the whole vocabulary, in vectors that are filled up at the end, so that every id's weight has the same bits wherever it stands.
+    private void Weigh(ReadOnlySpan<float> logits, float max)
+    {
+        Span<float> rest = stackalloc float[Vector512<double>.Count];
+        Span<double> weights = stackalloc double[Vector512<double>.Count];
+        Vector512<double> shift = Vector512.Create((double)max), temperature = Vector512.Create((double)_options.Temperature);
+        for (int id = 0; id < logits.Length; id += Vector512<double>.Count)
+        {
+            scoped ReadOnlySpan<float> some = logits[id..];
+            if (some.Length < rest.Length)
+            {
+                rest.Fill(max);
+                some.CopyTo(rest);
+                some = rest;
+            }
+            (Vector256<double> low, Vector256<double> high) = Vector256.Widen(Vector256.Create(some));
+            Vector512.Exp((Vector512.Create(low, high) - shift) / temperature).CopyTo(weights);
+            weights[..Math.Min(weights.Length, logits.Length - id)].CopyTo(_weights.AsSpan(id));
+        }
     }
 
     // Sorting a whole vocabulary costs more than a small model's forward pass, so only as many tokens are sorted as the filters can keep:

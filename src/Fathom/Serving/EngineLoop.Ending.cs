@@ -16,6 +16,8 @@ internal sealed partial class EngineLoop
     private long _promptTokens;
     private long _cachedTokens;
     private long _writtenTokens;
+    private long _stepTicks;                                    // of the stopwatch
+    private long _forwardTicks;
 
     /// <summary>What the engine is at. May be read from any thread.</summary>
     public ServingLoad Load
@@ -29,6 +31,8 @@ internal sealed partial class EngineLoop
                 PromptTokens = Volatile.Read(ref _promptTokens),
                 CachedTokens = Volatile.Read(ref _cachedTokens),
                 WrittenTokens = Volatile.Read(ref _writtenTokens),
+                StepTime = Stopwatch.GetElapsedTime(0, Volatile.Read(ref _stepTicks)),
+                ForwardTime = Stopwatch.GetElapsedTime(0, Volatile.Read(ref _forwardTicks)),
             };
         }
     }

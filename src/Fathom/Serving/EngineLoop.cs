@@ -16,6 +16,14 @@ namespace Fathom.Serving;
 /// </summary>
 internal sealed partial class EngineLoop : IDisposable
 {
+    // Holders with the same service are told apart by name, so that the requests of one stand together.
+    private static readonly Comparison<ServedSequence> s_byService = (one, other) =>
+    {
+        int order = one.Rank.Served.CompareTo(other.Rank.Served);
+        order = order != 0 ? order : string.CompareOrdinal(one.Request.Holder, other.Request.Holder);
+        return order != 0 ? order : one.Rank.Place.CompareTo(other.Rank.Place);
+    };
+
     private readonly LanguageModel _model;
     private readonly Device _device;
     private readonly Tokenizer _tokenizer;
@@ -83,6 +91,7 @@ internal sealed partial class EngineLoop : IDisposable
         }
         while (!_stops)
         {
+            long begin = Stopwatch.GetTimestamp();
             TakeArrivals();
             AnswerQuestions();
             DropCancelled();
@@ -91,6 +100,7 @@ internal sealed partial class EngineLoop : IDisposable
             {
                 Publish(isLast: false);
                 TryStep();
+                Volatile.Write(ref _stepTicks, _stepTicks + Stopwatch.GetTimestamp() - begin);
                 continue;
             }
             Publish(isLast: true);
@@ -178,7 +188,9 @@ internal sealed partial class EngineLoop : IDisposable
                 _device.Download(logits.Row(row++), MemoryMarshal.AsBytes(_stepping[i].Work!.Logits.AsSpan()));         // a stepping sequence has work
             }
         }
-        _pace.Took(Stopwatch.GetElapsedTime(begin), written, _batch.Rows - written);
+        long took = Stopwatch.GetTimestamp() - begin;
+        Volatile.Write(ref _forwardTicks, _forwardTicks + took);
+        _pace.Took(Stopwatch.GetElapsedTime(0, took), written, _batch.Rows - written);
         Advance();
     }
 
@@ -190,8 +202,12 @@ internal sealed partial class EngineLoop : IDisposable
         _reading = 0;
         // Least served first; among equals in order of arrival, which is the list's.
         _order.Clear();
-        _order.AddRange(_running);
-        StableSort(_order);
+        for (int i = 0; i < _running.Count; i++)
+        {
+            _running[i].Rank = (_share.Served(_running[i].Request.Holder), i);
+            _order.Add(_running[i]);
+        }
+        _order.Sort(s_byService);
         foreach (ServedSequence sequence in _order)
         {
             if (!sequence.IsHeld && sequence.Work is { Pending: not SequenceCache.None } work && _stepping.Count < _options.MaxRunning && _batch.Rows < _batch.MaxRows)
@@ -262,28 +278,5 @@ internal sealed partial class EngineLoop : IDisposable
         _batch.Add(cache, tokens, logits ? 1 : 0);
         _stepping.Add(sequence);
         return true;
-    }
-
-    // Insertion: the order hardly changes between steps, and equal ones keep theirs.
-    private void StableSort(List<ServedSequence> sequences)
-    {
-        for (int i = 1; i < sequences.Count; i++)
-        {
-            ServedSequence moved = sequences[i];
-            double served = _share.Served(moved.Request.Holder);
-            int at = i;
-            for (; at > 0 && Precedes(moved, served, sequences[at - 1]); at--)
-            {
-                sequences[at] = sequences[at - 1];
-            }
-            sequences[at] = moved;
-        }
-    }
-
-    // Holders with the same service are told apart by name, so that the requests of one stand together.
-    private bool Precedes(ServedSequence moved, double served, ServedSequence before)
-    {
-        double other = _share.Served(before.Request.Holder);
-        return served < other || (served == other && string.CompareOrdinal(moved.Request.Holder, before.Request.Holder) < 0);
     }
 }

@@ -50,6 +50,9 @@ internal sealed class ServedSequence
     /// <summary>Whether the caller has left.</summary>
     public bool IsCancelled => _isCancelled;
 
+    /// <summary>What its holder has got, and its place among those that run, of this step.</summary>
+    public (double Served, int Place) Rank { get; set; }
+
     /// <summary>The state of the engine's work; null while it waits.</summary>
     public SequenceWork? Work { get; set; }
 

@@ -16,4 +16,10 @@ public sealed record ServingLoad(int Running, int Waiting, int Held, int Kept, l
 
     /// <summary>Tokens that were written.</summary>
     public long WrittenTokens { get; init; }
+
+    /// <summary>Time of the engine's thread in steps, from looking for new requests to what is drawn and told.</summary>
+    public TimeSpan StepTime { get; init; }
+
+    /// <summary>Of that, time in forward passes.</summary>
+    public TimeSpan ForwardTime { get; init; }
 }
