@@ -56,7 +56,7 @@ internal sealed class Server : IDisposable
         string executable = Path.Combine("src", "Fathom.Cli", "bin", "Release", "net10.0", OperatingSystem.IsWindows() ? "fathom.exe" : "fathom");
         string keys = Path.Combine(_folder, "keys.txt");
         File.WriteAllText(keys, string.Join('\n', Keys));
-        string[] arguments = ["serve", "--port", "0", "--api-keys", keys, "--cache-dir", Path.Combine(_folder, "cache"), "--memory", "6", "--log", "none"];
+        string[] arguments = ["serve", "--port", "0", "--api-keys", keys, "--cache-dir", Path.Combine(_folder, "cache"), "--memory", "1", "--log", "none"];
         _process = Process.Start(new ProcessStartInfo(executable, arguments) { RedirectStandardError = true })!;
     }
 

@@ -21,6 +21,11 @@ internal sealed class KeptSequences(TimeProvider clock)
         public SequenceCache Sequence { get; } = sequence;
 
         public long LastUse { get; set; } = now;
+
+        // Tokens of the longest other one that this one begins with.
+        public int Covered { get; set; }
+
+        public bool BeginsWith(Kept other) => other != this && other.Tenant == Tenant && Sequence.Tokens.StartsWith(other.Sequence.Tokens);
     }
 
     /// <summary>How many there are.</summary>
@@ -56,7 +61,19 @@ internal sealed class KeptSequences(TimeProvider clock)
                 return;
             }
         }
-        _kept.Add(new Kept(tenant, sequence, clock.GetTimestamp()));
+        var added = new Kept(tenant, sequence, clock.GetTimestamp());
+        foreach (Kept other in _kept)
+        {
+            if (added.BeginsWith(other))
+            {
+                added.Covered = Math.Max(added.Covered, other.Sequence.Length);
+            }
+            else if (other.BeginsWith(added))
+            {
+                other.Covered = Math.Max(other.Covered, sequence.Length);
+            }
+        }
+        _kept.Add(added);
     }
 
     /// <summary>Gives up the least worthy sequences until all memory fits.</summary>
@@ -68,9 +85,21 @@ internal sealed class KeptSequences(TimeProvider clock)
         {
             Kept least = _kept.MinBy(Worth)!;                                             // there is one
             bytes -= least.Sequence.OwnBytes;
-            least.Sequence.Dispose();
-            _kept.Remove(least);
+            Remove(least);
         }
+    }
+
+    private void Remove(Kept gone)
+    {
+        _kept.Remove(gone);
+        foreach (Kept other in _kept)
+        {
+            if (other.Covered == gone.Sequence.Length && other.BeginsWith(gone))
+            {
+                other.Covered = _kept.Where(other.BeginsWith).Select(kept => kept.Sequence.Length).DefaultIfEmpty().Max();
+            }
+        }
+        gone.Sequence.Dispose();
     }
 
     /// <summary>Bytes of the sequences that are kept and those given, blocks that several share counted once.</summary>
@@ -113,15 +142,7 @@ internal sealed class KeptSequences(TimeProvider clock)
     // Tokens that would have to be computed again, per byte that would be free. So many short texts never displace a long one.
     private double Worth(Kept kept)
     {
-        int covered = 0;
-        foreach (Kept other in _kept)
-        {
-            if (other != kept && other.Tenant == kept.Tenant && other.Sequence.Length > covered && kept.Sequence.Tokens.StartsWith(other.Sequence.Tokens))
-            {
-                covered = other.Sequence.Length;
-            }
-        }
         double age = clock.GetElapsedTime(kept.LastUse) / s_halfLife;
-        return (kept.Sequence.Length - covered) * Math.Pow(0.5, age) / kept.Sequence.OwnBytes;
+        return (kept.Sequence.Length - kept.Covered) * Math.Pow(0.5, age) / kept.Sequence.OwnBytes;
     }
 }
