@@ -1,3 +1,6 @@
+using System.Numerics.Tensors;
+using System.Runtime.Intrinsics;
+
 namespace Fathom.Engine;
 
 /// <summary>log softmax, in double precision.</summary>
@@ -47,15 +50,18 @@ public static class LogProbabilities
     /// <exception cref="RequestException">a logit is no number: a choice by such logits would look like any other</exception>
     internal static double LogSum(ReadOnlySpan<float> logits)
     {
-        float max = float.NegativeInfinity;
-        foreach (float logit in logits)
+        float max = TensorPrimitives.Max(logits);                                         // no number if one of them is none
+        Vector512<double> shift = Vector512.Create((double)max), sums = default;
+        int id = 0;
+        for (; id + Vector512<double>.Count <= logits.Length; id += Vector512<double>.Count)
         {
-            max = Math.Max(max, logit);
+            (Vector256<double> low, Vector256<double> high) = Vector256.Widen(Vector256.Create(logits[id..]));
+            sums += Vector512.Exp(Vector512.Create(low, high) - shift);
         }
-        double sum = 0;
-        foreach (float logit in logits)
+        double sum = Vector512.Sum(sums);
+        for (; id < logits.Length; id++)
         {
-            sum += Math.Exp((double)logit - max);
+            sum += Math.Exp((double)logits[id] - max);
         }
         double result = max + Math.Log(sum);
         return double.IsFinite(result) ? result : throw new RequestException(
