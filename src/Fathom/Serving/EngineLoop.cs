@@ -21,6 +21,8 @@ internal sealed partial class EngineLoop : IDisposable
     {
         int order = one.Rank.Served.CompareTo(other.Rank.Served);
         order = order != 0 ? order : string.CompareOrdinal(one.Request.Holder, other.Request.Holder);
+        // Of one holder, who has waited longest since its last token: more sequences than a step takes go in turns.
+        order = order != 0 ? order : one.LastStep.CompareTo(other.LastStep);
         return order != 0 ? order : one.Rank.Place.CompareTo(other.Rank.Place);
     };
 
@@ -44,6 +46,7 @@ internal sealed partial class EngineLoop : IDisposable
     private readonly List<ServedSequence> _stepping = [];       // those in the batch
     private readonly int[] _single = new int[1];
     private int _reading;                                       // of those in the batch, how many read
+    private long _steps;
     private int _count;
     private volatile bool _stops;
 
@@ -179,6 +182,11 @@ internal sealed partial class EngineLoop : IDisposable
             return;
         }
         long begin = Stopwatch.GetTimestamp();
+        _steps++;
+        foreach (ServedSequence sequence in _stepping)
+        {
+            sequence.LastStep = _steps;
+        }
         int written = _batch.Slices.Count - _reading;
         Tensor logits = _model.Transformer.Forward(_batch);
         for (int i = 0, row = 0; i < _stepping.Count; i++)

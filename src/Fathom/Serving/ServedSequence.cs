@@ -53,6 +53,9 @@ internal sealed class ServedSequence
     /// <summary>What its holder has got, and its place among those that run, of this step.</summary>
     public (double Served, int Place) Rank { get; set; }
 
+    /// <summary>The last step that it had a part in.</summary>
+    public long LastStep { get; set; }
+
     /// <summary>The state of the engine's work; null while it waits.</summary>
     public SequenceWork? Work { get; set; }
 

@@ -38,6 +38,16 @@ public class ServingEngineTests
     }
 
     [Fact]
+    public async Task More_requests_of_a_holder_than_a_step_takes_go_in_turns()
+    {
+        using var bench = new ServingBench(options => options with { MaxRunning = 1 });
+        Outcome[] outcomes = await Task.WhenAll(Enumerable.Range(1, 3).Select(i => bench.RunAsync(ServingBench.Text(ServingBench.Prose(40, i), 120, (ulong)i))));
+        double[] writing = [.. outcomes.Select(outcome => outcome.Finished.Times.Writing.TotalSeconds)];
+        // One after the other, the first would be done when the last begins.
+        Assert.True(writing.Min() > 0.6 * writing.Max(), string.Join(", ", writing));
+    }
+
+    [Fact]
     public async Task A_client_that_forgets_the_reasoning_goes_on_from_the_cache()
     {
         using var bench = new ServingBench(options => options with { Script = ["I look.</think>\n\n" + Call, "So.</think>It is empty."] });
