@@ -65,7 +65,8 @@ internal static partial class IndexerScores
         Vector512<float> p0 = default, p1 = default, p2 = default, p3 = default;
         for (nint b = 0; b < blocks; b++)
         {
-            Vector512<short> a0 = Start(ref c, b), a1 = Start(ref c, b + blocks), a2 = Start(ref c, b + (2 * blocks)), a3 = Start(ref c, b + (3 * blocks));
+            Vector512<short> a0 = Int8Dot.Start(ref c, b), a1 = Int8Dot.Start(ref c, b + blocks);
+            Vector512<short> a2 = Int8Dot.Start(ref c, b + (2 * blocks)), a3 = Int8Dot.Start(ref c, b + (3 * blocks));
             (Vector512<int> d0, Vector512<int> d1, Vector512<int> d2, Vector512<int> d3) = Dwords(ref Unsafe.Add(ref rows, b * BlockBytes), stride);
             ref sbyte code = ref Unsafe.Add(ref q, b * Int8Dot.Block);
             Add(d0, values, ref code, width, ref a0, ref a1, ref a2, ref a3);
@@ -73,10 +74,10 @@ internal static partial class IndexerScores
             Add(d2, values, ref Unsafe.Add(ref code, 16), width, ref a0, ref a1, ref a2, ref a3);
             Add(d3, values, ref Unsafe.Add(ref code, 24), width, ref a0, ref a1, ref a2, ref a3);
             Vector512<float> t = Scale(keyScales >>> (8 * (DirectBlocks - blocks + (int)b)));
-            p0 = Scaled(a0, t, Unsafe.Add(ref s, b), p0);
-            p1 = Scaled(a1, t, Unsafe.Add(ref s, b + blocks), p1);
-            p2 = Scaled(a2, t, Unsafe.Add(ref s, b + (2 * blocks)), p2);
-            p3 = Scaled(a3, t, Unsafe.Add(ref s, b + (3 * blocks)), p3);
+            p0 = Int8Dot.Scaled(a0, t, Vector512.Create(Unsafe.Add(ref s, b)), p0);
+            p1 = Int8Dot.Scaled(a1, t, Vector512.Create(Unsafe.Add(ref s, b + blocks)), p1);
+            p2 = Int8Dot.Scaled(a2, t, Vector512.Create(Unsafe.Add(ref s, b + (2 * blocks))), p2);
+            p3 = Int8Dot.Scaled(a3, t, Vector512.Create(Unsafe.Add(ref s, b + (3 * blocks))), p3);
         }
         Vector512<float> score = Weighed(w, p0, default);
         score = Weighed(Unsafe.Add(ref w, 1), p1, score);
@@ -120,15 +121,8 @@ internal static partial class IndexerScores
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<short> Start(ref int corrections, nint index) => Vector512.Create(Unsafe.Add(ref corrections, index)).AsInt16();
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<short> Pairs(Vector512<byte> even, Vector512<byte> odd, ref sbyte codes) =>
-        Avx512BW.MultiplyAddAdjacent(even, Four(ref codes, 0)) + Avx512BW.MultiplyAddAdjacent(odd, Four(ref codes, 4));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<sbyte> Four(ref sbyte codes, nint index) =>
-        Vector512.Create(Unsafe.ReadUnaligned<int>(ref Unsafe.As<sbyte, byte>(ref Unsafe.Add(ref codes, index)))).AsSByte();
+        Avx512BW.MultiplyAddAdjacent(even, Int8Dot.Four(ref codes, 0)) + Avx512BW.MultiplyAddAdjacent(odd, Int8Dot.Four(ref codes, 1));
 
     // UE8M0: the exponent is the code, but for the smallest and for NaN.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -139,11 +133,6 @@ internal static partial class IndexerScores
             Vector512.Equals(codes, Vector512<int>.Zero), Vector512.Create(BitConverter.SingleToInt32Bits(Ue8m0.Decode(0))), codes << 23).AsSingle();
         return Vector512.ConditionalSelect(Vector512.Equals(codes, Vector512.Create((int)Ue8m0.NaN)).AsSingle(), Vector512.Create(float.NaN), scale);
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Scaled(Vector512<short> words, Vector512<float> keyScales, float scale, Vector512<float> sum) =>
-        Vector512.FusedMultiplyAdd(
-            Vector512.ConvertToSingle(Avx512BW.MultiplyAddAdjacent(words, Vector512<short>.One)) * keyScales, Vector512.Create(scale), sum);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Weighed(float weight, Vector512<float> products, Vector512<float> sum) =>
