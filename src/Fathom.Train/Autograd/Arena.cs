@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Fathom.Tensors;
 
 namespace Fathom.Train.Autograd;
 
@@ -29,7 +30,7 @@ internal sealed class Arena
         }
         if (_slab == _slabs.Count)
         {
-            _slabs.Add(Aligned(Math.Max(rounded, SlabFloats)));
+            _slabs.Add(Slab(Math.Max(rounded, SlabFloats)));
             Bytes += sizeof(float) * (long)_slabs[^1].Length;
         }
         Memory<float> piece = _slabs[_slab].Slice(_used, count);
@@ -41,9 +42,18 @@ internal sealed class Arena
     public void Reset() => (_slab, _used) = (0, 0);
 
     /// <summary>Zeroed memory of its own that begins on a cache line and never moves.</summary>
-    public static Memory<float> Aligned(int count)
+    public static Memory<float> Aligned(int count) => FromLine(GC.AllocateArray<float>(count + LineFloats, pinned: true), count);
+
+    // Not yet touched, so that large pages can take its place.
+    private static Memory<float> Slab(int count)
     {
-        float[] array = GC.AllocateArray<float>(count + LineFloats, pinned: true);
+        float[] array = GC.AllocateUninitializedArray<float>(count + LineFloats, pinned: true);
+        MemoryAdvice.LargePagesWithin(Marshal.UnsafeAddrOfPinnedArrayElement(array, 0), sizeof(float) * (long)array.Length);
+        return FromLine(array, count);
+    }
+
+    private static Memory<float> FromLine(float[] array, int count)
+    {
         int misplaced = (int)(Marshal.UnsafeAddrOfPinnedArrayElement(array, 0) / sizeof(float) % LineFloats);
         return array.AsMemory((LineFloats - misplaced) % LineFloats, count);
     }

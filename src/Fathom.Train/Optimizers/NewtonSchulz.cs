@@ -30,81 +30,79 @@ internal static class NewtonSchulz
         Span<float> gram = scratch.Slice(2 * x.Length, padded * padded), square = scratch.Slice((2 * x.Length) + gram.Length, gram.Length);
         Span<float> acc = scratch.Slice((2 * x.Length) + (2 * gram.Length), padded * Width);
         float inverse = 1 / MathF.Sqrt(Rows.Dot(matrix, matrix));
-        Load(matrix, rows, columns, inverse, x, padded);
+        Rows.Scale(matrix, inverse, matrix);
+        x.Clear();
+        Copy(matrix, columns, (rows, columns), rows < columns, x, padded, next);
         foreach ((float a, float b, float c) in s_steps)
         {
-            Gram(x, longSide, padded, gram, acc);
-            Square(gram, padded, square, acc);
-            for (int i = 0; i < gram.Length; i++)
-            {
-                gram[i] = (b * gram[i]) + (c * square[i]);
-            }
+            Gram(x, longSide, padded, gram, acc, next);
+            Square(gram, padded, square, acc, next);
+            Rows.Scale(gram, b, gram);
+            Rows.AddScaled(square, c, gram);
             Multiply(x, gram, longSide, padded, next);
             Rows.AddScaled(x, a, next);
             Span<float> swap = x;
             x = next;
             next = swap;
         }
-        Store(x, padded, matrix, rows, columns);
+        Copy(x, padded, (longSide, shortSide), rows < columns, matrix, columns, next);
     }
 
-    private static void Load(ReadOnlySpan<float> matrix, int rows, int columns, float scale, Span<float> x, int padded)
+    // to[r, k] = from[r, k], or to[k, r] if transposed.
+    private static void Copy(
+        ReadOnlySpan<float> from, int stride, (int Rows, int Columns) shape, bool transpose, Span<float> to, int toStride, Span<float> panel)
     {
-        x.Clear();
-        for (int r = 0; r < rows; r++)
+        int r = 0;
+        for (; transpose && r + Width <= shape.Rows; r += Width)
         {
-            for (int k = 0; k < columns; k++)
+            Transpose.Panel(from[(r * stride)..], stride, shape.Columns, panel);
+            for (int k = 0; k < shape.Columns; k++)
             {
-                x[rows >= columns ? (r * padded) + k : (k * padded) + r] = matrix[(r * columns) + k] * scale;
+                panel.Slice(k * Width, Width).CopyTo(to[((k * toStride) + r)..]);
             }
         }
-    }
-
-    private static void Store(ReadOnlySpan<float> x, int padded, Span<float> matrix, int rows, int columns)
-    {
-        for (int r = 0; r < rows; r++)
+        for (; r < shape.Rows; r++)
         {
-            for (int k = 0; k < columns; k++)
+            ReadOnlySpan<float> row = from.Slice(r * stride, shape.Columns);
+            if (!transpose)
             {
-                matrix[(r * columns) + k] = x[rows >= columns ? (r * padded) + k : (k * padded) + r];
+                row.CopyTo(to[(r * toStride)..]);
+                continue;
+            }
+            for (int k = 0; k < row.Length; k++)
+            {
+                to[(k * toStride) + r] = row[k];
             }
         }
     }
 
     // The part on and below the diagonal of tiles; the rest is its mirror image.
-    private static void Gram(ReadOnlySpan<float> x, int longSide, int padded, Span<float> gram, Span<float> acc)
+    private static void Gram(ReadOnlySpan<float> x, int longSide, int padded, Span<float> gram, Span<float> acc, Span<float> panel)
     {
         for (int first = 0; first < padded; first += Width)
         {
             Span<float> part = acc[..((padded - first) * Width)];
             part.Clear();
             OuterTile.Accumulate(x[first..], padded, x[first..], padded, longSide, part);
-            Mirror(part, first, padded, gram);
+            Mirror(part, first, padded, gram, panel);
         }
     }
 
-    private static void Square(ReadOnlySpan<float> gram, int padded, Span<float> square, Span<float> acc)
+    private static void Square(ReadOnlySpan<float> gram, int padded, Span<float> square, Span<float> acc, Span<float> panel)
     {
         for (int first = 0; first < padded; first += Width)
         {
             Span<float> part = acc[..((padded - first) * Width)];
             part.Clear();
             Tile.Accumulate(gram[first..], padded, padded, gram[(first * padded)..], padded, part);
-            Mirror(part, first, padded, square);
+            Mirror(part, first, padded, square, panel);
         }
     }
 
-    private static void Mirror(ReadOnlySpan<float> part, int first, int padded, Span<float> whole)
+    private static void Mirror(ReadOnlySpan<float> part, int first, int padded, Span<float> whole, Span<float> panel)
     {
-        for (int i = first; i < padded; i++)
-        {
-            ReadOnlySpan<float> row = part.Slice((i - first) * Width, Width);
-            row.CopyTo(whole[((i * padded) + first)..]);
-            for (int j = 0; j < Width && i >= first + Width; j++)
-            {
-                whole[((first + j) * padded) + i] = row[j];
-            }
-        }
+        Copy(part, Width, (padded - first, Width), transpose: false, whole[((first * padded) + first)..], padded, panel);
+        Copy(part[(Width * Width)..], Width, (padded - first - Width, Width), transpose: true, whole[((first * padded) + first + Width)..], padded, panel);
     }
 
     private static void Multiply(ReadOnlySpan<float> x, ReadOnlySpan<float> w, int rows, int padded, Span<float> y)

@@ -21,6 +21,17 @@ internal static unsafe partial class MemoryAdvice
     public static bool LargePages(void* pointer, nuint bytes, bool wanted) =>
         OperatingSystem.IsLinux() && Advise(pointer, bytes, wanted ? AdviceHugePage : AdviceNoHugePage) == 0;
 
+    /// <summary>Asks for pages of 2 MB wherever a whole one lies within memory that need not begin a page.</summary>
+    /// <param name="address">first byte</param> <param name="bytes">size</param>
+    public static void LargePagesWithin(nint address, long bytes)
+    {
+        nint first = (address + LargePageBytes - 1) / LargePageBytes * LargePageBytes, end = (nint)(address + bytes) / LargePageBytes * LargePageBytes;
+        if (end > first)
+        {
+            LargePages((void*)first, (nuint)(end - first), wanted: true);
+        }
+    }
+
     /// <summary>Begins to read pages of a mapped file ahead of use.</summary>
     /// <param name="pointer">begins a page</param> <param name="bytes">size</param>
     public static void WillNeed(void* pointer, nuint bytes)

@@ -13,6 +13,9 @@ internal static class OuterTile
 {
     public const int Width = 32;
 
+    /// <summary>Rows of the accumulators that are summed together.</summary>
+    public const int Rows = 8;
+
     /// <param name="y">(rows, ≥ count), row stride <paramref name="yStride"/></param>
     /// <param name="yStride">elements from one row of y to the next</param>
     /// <param name="x">(rows, ≥ 32), row stride <paramref name="xStride"/></param>
@@ -28,7 +31,7 @@ internal static class OuterTile
         ref float x0 = ref MemoryMarshal.GetReference(x);
         ref float a0 = ref MemoryMarshal.GetReference(acc);
         int n = 0;
-        for (; n + 8 <= count; n += 8)
+        for (; n + Rows <= count; n += Rows)
         {
             Eight(ref Unsafe.Add(ref y0, n), yStride, ref x0, xStride, rows, ref Unsafe.Add(ref a0, n * Width));
         }

@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Fathom.Cpu.Kernels;
 
 namespace Fathom.Train.Autograd.Kernels;
@@ -16,7 +17,13 @@ internal static class Product
 {
     private const int ChunkRows = 96;
     private const int OuterRows = 256;
-    private const int OuterColumns = 96;
+    private const int OuterColumns = 128;
+
+    // Pieces that a weight gradient is cut into at least, if it has as many panels: enough to share among threads.
+    private const int OuterItems = 16;
+
+    // Strips are a line apart from a power of two.
+    private const int StripFloats = (OuterRows * OuterTile.Rows) + 16;
 
     /// <summary>y[r, n] = Σ_k x[r, k] W[n, k], with W (outer, inner).</summary>
     public static void TimesTransposed(Tape tape, ReadOnlySpan<Segment> segments, Operand x, Operand y, int inner, int outer) =>
@@ -31,29 +38,51 @@ internal static class Product
     {
         Segment[] all = segments.ToArray();
         int panels = (columns + Tile.Width - 1) / Tile.Width, blocks = (rows + OuterColumns - 1) / OuterColumns;
-        tape.ParallelLarge(all.Length * panels * blocks, (item, worker) =>
+        int atOnce = Math.Max(1, all.Length * blocks * panels / OuterItems), groups = (panels + atOnce - 1) / atOnce;
+        tape.ParallelLarge(all.Length * blocks * groups, (item, worker) =>
         {
-            Segment segment = all[item / (panels * blocks)];
-            int panel = item / blocks % panels, block = item % blocks;
-            int firstN = block * OuterColumns, countN = Math.Min(OuterColumns, rows - firstN);
-            int firstK = panel * Tile.Width, countK = Math.Min(Tile.Width, columns - firstK);
-            Span<float> scratch = tape.Scratch(worker, (OuterRows + OuterColumns) * Tile.Width);
-            Span<float> packed = scratch[..(OuterRows * Tile.Width)], acc = scratch.Slice(OuterRows * Tile.Width, countN * Tile.Width);
-            acc.Clear();
-            packed.Clear();
-            for (int r = 0; r < segment.Rows; r += OuterRows)
+            (int segment, int block, int group) = (item / (groups * blocks), item / groups % blocks, item % groups);
+            int firstN = block * OuterColumns, firstK = group * atOnce * Tile.Width;
+            (int N, int K) count = (Math.Min(OuterColumns, rows - firstN), Math.Min(atOnce * Tile.Width, columns - firstK));
+            Span<float> acc = SumOuter(tape, worker, all[segment], (y, firstN), (x, firstK), count);
+            Span<float> w = all[segment].Matrix.Span;
+            for (int k = 0; k < count.K; k += Tile.Width)
             {
-                int count = Math.Min(OuterRows, segment.Rows - r), first = segment.FirstRow + r;
-                CopyColumns(x.Memory.Span[((first * x.Stride) + segment.XOffset + firstK)..], x.Stride, count, countK, packed);
-                OuterTile.Accumulate(
-                    y.Memory.Span[((first * y.Stride) + segment.YOffset + firstN)..], y.Stride, packed, Tile.Width, count, acc);
-            }
-            Span<float> w = segment.Matrix.Span;
-            for (int n = 0; n < countN; n++)
-            {
-                Rows.Add(acc.Slice(n * Tile.Width, countK), w.Slice(((firstN + n) * columns) + firstK, countK));
+                int width = Math.Min(Tile.Width, count.K - k);
+                for (int n = 0; n < count.N; n++)
+                {
+                    Rows.Add(acc.Slice(((k / Tile.Width * count.N) + n) * Tile.Width, width), w.Slice(((firstN + n) * columns) + firstK + k, width));
+                }
             }
         });
+    }
+
+    // A block of W's gradient, (panels, N, 32). Both operands are copied to where they lie close together: rows of a power of two of bytes would
+    // share a few sets of the first cache.
+    private static Span<float> SumOuter(Tape tape, int worker, Segment segment, (Operand At, int First) y, (Operand At, int First) x, (int N, int K) count)
+    {
+        int panels = (count.K + Tile.Width - 1) / Tile.Width, strips = (count.N + OuterTile.Rows - 1) / OuterTile.Rows;
+        Span<float> scratch = tape.Scratch(worker, (OuterRows * Tile.Width) + (strips * StripFloats) + (panels * count.N * Tile.Width));
+        Span<float> panel = scratch[..(OuterRows * Tile.Width)], strip = scratch.Slice(panel.Length, strips * StripFloats);
+        Span<float> acc = scratch[(panel.Length + strip.Length)..];
+        acc.Clear();
+        panel.Clear();
+        for (int r = 0; r < segment.Rows; r += OuterRows)
+        {
+            int rows = Math.Min(OuterRows, segment.Rows - r), first = segment.FirstRow + r;
+            CopyStrips(y.At.Memory.Span[((first * y.At.Stride) + segment.YOffset + y.First)..], y.At.Stride, rows, count.N, strip);
+            for (int p = 0; p < panels; p++)
+            {
+                int k = p * Tile.Width;
+                CopyColumns(x.At.Memory.Span[((first * x.At.Stride) + segment.XOffset + x.First + k)..], x.At.Stride, rows, Math.Min(Tile.Width, count.K - k), panel);
+                for (int n = 0; n < count.N; n += OuterTile.Rows)
+                {
+                    Span<float> sums = acc.Slice(((p * count.N) + n) * Tile.Width, Math.Min(OuterTile.Rows, count.N - n) * Tile.Width);
+                    OuterTile.Accumulate(strip[(n / OuterTile.Rows * StripFloats)..], OuterTile.Rows, panel, Tile.Width, rows, sums);
+                }
+            }
+        }
+        return acc;
     }
 
     private static void Multiply(
@@ -131,6 +160,11 @@ internal static class Product
             CopyColumns(w[first..], outer, inner, width, panel);
             return;
         }
+        if (width == Tile.Width)
+        {
+            Transpose.Panel(w[(first * inner)..], inner, inner, panel);
+            return;
+        }
         for (int j = 0; j < width; j++)
         {
             ReadOnlySpan<float> row = w.Slice((first + j) * inner, inner);
@@ -141,11 +175,40 @@ internal static class Product
         }
     }
 
-    private static void CopyColumns(ReadOnlySpan<float> from, int stride, int rows, int columns, Span<float> to)
+    // strips[s, r, j] = from[r, 8 s + j]; what lies behind the columns is left as it is.
+    private static void CopyStrips(ReadOnlySpan<float> from, int stride, int rows, int columns, Span<float> strips)
     {
         for (int r = 0; r < rows; r++)
         {
-            from.Slice(r * stride, columns).CopyTo(to[(r * Tile.Width)..]);
+            ReadOnlySpan<float> row = from.Slice(r * stride, columns);
+            int place = r * OuterTile.Rows;
+            for (; row.Length >= OuterTile.Rows; row = row[OuterTile.Rows..], place += StripFloats)
+            {
+                Vector256.Create(row).CopyTo(strips[place..]);
+            }
+            if (row.Length > 0)
+            {
+                row.CopyTo(strips[place..]);
+            }
+        }
+    }
+
+    private static void CopyColumns(ReadOnlySpan<float> from, int stride, int rows, int columns, Span<float> to)
+    {
+        if (columns < Tile.Width)
+        {
+            for (int r = 0; r < rows; r++)
+            {
+                from.Slice(r * stride, columns).CopyTo(to[(r * Tile.Width)..]);
+            }
+            return;
+        }
+        for (int r = 0; r < rows; r++)
+        {
+            ReadOnlySpan<float> row = from.Slice(r * stride, Tile.Width);
+            Span<float> place = to.Slice(r * Tile.Width, Tile.Width);
+            Vector512.Create(row).CopyTo(place);
+            Vector512.Create(row[Vector512<float>.Count..]).CopyTo(place[Vector512<float>.Count..]);
         }
     }
 }
