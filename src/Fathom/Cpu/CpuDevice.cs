@@ -78,6 +78,7 @@ public sealed partial class CpuDevice : Device
         _hiddenIntegers.Dispose();
         _candidates.Dispose();
         _loneScores.Dispose();
+        _products.Dispose();
     }
 
     private static Span<byte> Bytes(in Tensor x) => x.Count == 0 ? default : ((HostStorage)x.Storage!).Span(x.Offset, checked((int)(x.Count * x.Type.Size())));

@@ -10,7 +10,7 @@ namespace Fathom.Engine;
 public static class StoreScope
 {
     // To be raised with every change of arithmetic or of the files' content: caches of before are then misses.
-    private const string Version = "1";
+    private const string Version = "2";
 
     private const long WholeBytes = 64L << 20;
     private const int SampleBytes = 64 << 10;

@@ -35,7 +35,8 @@ public class QuantizedWeightsTests
     public static TheoryData<string> Names => [nameof(TinyModels.Flash), nameof(TinyModels.OneStream), nameof(TinyModels.TwoStreams), nameof(Nano)];
 
     // The engine sums in another order, about 1e-6 apart. Where a row's element lies that close to the middle between two bfloat16, one of
-    // them is 2⁻⁸ of itself off, and the logits about 1e-3; without quantisation they differ by far more.
+    // them is 2⁻⁸ of itself off, and the logits of that token and of some behind it about 1e-3 to 1e-2. Which elements do so is chance: the worst
+    // logit tells of a single one, the mean of all. Without quantisation the logits differ by far more.
     [Theory]
     [MemberData(nameof(Names))]
     public void The_engine_s_logits_of_the_quantised_folder_are_the_trainer_s(string name)
@@ -52,8 +53,8 @@ public class QuantizedWeightsTests
         PackedBatch pack = TrainedModel.Pack(config, 33, Tokens);
         float[] exact = Logits(p, pack, CacheFormat.F32, quantize: false), trained = Logits(p, pack, CacheFormat.Mixed, quantize: true);
         float[] engine = EngineLogits(official, pack);
-        float worst = Worst(engine, trained), unlike = Worst(engine, exact);
-        Assert.True(worst < 5e-3 && unlike > 10 * worst, $"{name}: worst {worst:E2}, without quantisation {unlike:E2}");
+        float mean = Mean(engine, trained), unlike = Mean(engine, exact), worst = engine.Zip(trained, (x, y) => MathF.Abs(x - y)).Max();
+        Assert.True(mean < 3e-4 && unlike > 1000 * mean && worst < 2e-2, $"{name}: mean {mean:E2}, without quantisation {unlike:E2}, worst {worst:E2}");
     }
 
     [Fact]
@@ -105,7 +106,7 @@ public class QuantizedWeightsTests
 
     private static bool Same(Parameter parameter, float[] values) => parameter.Value.Span.SequenceEqual(values);
 
-    private static float Worst(float[] a, float[] b) => a.Zip(b, (x, y) => MathF.Abs(x - y)).Max();
+    private static float Mean(float[] a, float[] b) => a.Zip(b, (x, y) => MathF.Abs(x - y)).Average();
 
     private static float[] Logits(Parameters p, PackedBatch pack, CacheFormat format, bool quantize)
     {

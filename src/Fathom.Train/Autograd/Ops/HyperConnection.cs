@@ -60,8 +60,7 @@ internal static class HcPre
     public static (Variable Input, HyperMix Mix) Apply(Tape tape, Variable x, HyperConnectionWeights w, HyperConnectionShape shape)
     {
         int m = w.Fn.Rows, rows = x.Rows, d = x.Columns / shape.Streams;
-        Memory<float> mixes = tape.Take(rows * m), inverse = tape.Take(rows);
-        Product.TimesTransposed(tape, [new Segment(w.Fn.Value, 0, rows)], new Operand(x.Value, x.Columns), new Operand(mixes, m), x.Columns, m);
+        Memory<float> mixes = Project(tape, x, w.Fn, shape.Streams), inverse = tape.Take(rows);
         Variable weights = tape.New(rows, m), h = tape.New(rows, d);
         tape.Parallel((rows + SinkhornLanes.Tokens - 1) / SinkhornLanes.Tokens, 400 * m, (first, end, worker) =>
         {
@@ -81,6 +80,37 @@ internal static class HcPre
         });
         tape.Record(() => Backward(tape, x, w, shape, (mixes, inverse), weights, h));
         return (h, new HyperMix(weights));
+    }
+
+    // fn vec(X), (T, m), as the sum of one chain for each stream in the order of streams, like the engine's.
+    private static Memory<float> Project(Tape tape, Variable x, Variable fn, int streams)
+    {
+        int m = fn.Rows, d = x.Columns / streams;
+        Memory<float> products = tape.Take(x.Rows * streams * m), sums = tape.Take(x.Rows * m);
+        var pieces = new Segment[streams];
+        for (int i = 0; i < streams; i++)
+        {
+            Memory<float> piece = tape.Take(m * d);
+            for (int row = 0; row < m; row++)
+            {
+                fn.Row(row).Slice(i * d, d).CopyTo(piece.Span[(row * d)..]);
+            }
+            pieces[i] = new Segment(piece, 0, x.Rows, XOffset: i * d, YOffset: i * m);
+        }
+        Product.TimesTransposed(tape, pieces, new Operand(x.Value, x.Columns), new Operand(products, streams * m), d, m);
+        tape.Parallel(x.Rows, streams * m, (first, end, _) =>
+        {
+            for (int t = first; t < end; t++)
+            {
+                Span<float> sum = sums.Span.Slice(t * m, m), parts = products.Span.Slice(t * streams * m, streams * m);
+                parts[..m].CopyTo(sum);
+                for (int i = 1; i < streams; i++)
+                {
+                    Rows.Add(parts.Slice(i * m, m), sum);
+                }
+            }
+        });
+        return sums;
     }
 
     // C's part is left as logits.
