@@ -1,5 +1,4 @@
 using Fathom.Model;
-using Fathom.Tensors;
 
 namespace Fathom.Serving;
 
@@ -7,7 +6,7 @@ namespace Fathom.Serving;
 /// Sequences that nobody works on, kept in memory for texts that begin with them. A sequence cannot be rolled back, so one is of use only to a text that begins
 /// with all of it. Used by the engine's thread only.
 /// </summary>
-internal sealed class KeptSequences(TimeProvider clock)
+internal sealed class KeptSequences(TimeProvider clock, CacheUsage usage)
 {
     // The worth of what is not used halves in this time.
     private static readonly TimeSpan s_halfLife = TimeSpan.FromHours(1);
@@ -77,15 +76,12 @@ internal sealed class KeptSequences(TimeProvider clock)
     }
 
     /// <summary>Gives up the least worthy sequences until all memory fits.</summary>
-    /// <param name="running">sequences that are at work</param> <param name="bytesMax">of all of them together, and those at work may exceed it alone</param>
-    public void Fit(IReadOnlyList<SequenceCache> running, long bytesMax)
+    /// <param name="bytesMax">of those that are kept and those at work together; those at work may exceed it alone</param>
+    public void Fit(long bytesMax)
     {
-        long bytes = Bytes(running);
-        while (_kept.Count > 0 && bytes > bytesMax)
+        while (_kept.Count > 0 && usage.Bytes > bytesMax)
         {
-            Kept least = _kept.MinBy(Worth)!;                                             // there is one
-            bytes -= least.Sequence.OwnBytes;
-            Remove(least);
+            Remove(_kept.MinBy(Worth)!);                                                  // there is one
         }
     }
 
@@ -100,13 +96,6 @@ internal sealed class KeptSequences(TimeProvider clock)
             }
         }
         gone.Sequence.Dispose();
-    }
-
-    /// <summary>Bytes of the sequences that are kept and those given, blocks that several share counted once.</summary>
-    public long Bytes(IReadOnlyList<SequenceCache> running)
-    {
-        var counted = new HashSet<Storage>();
-        return running.Sum(sequence => sequence.CountBytes(counted)) + _kept.Sum(kept => kept.Sequence.CountBytes(counted));
     }
 
     /// <summary>Gives up all.</summary>
