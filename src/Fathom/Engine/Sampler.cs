@@ -169,13 +169,13 @@ public sealed class Sampler
             Vector512<double> exponentials = Vector512.Exp(_options.Temperature == 1 ? powers : powers / temperature);
             Vector512.ConditionalSelect(Vector512.GreaterThanOrEqual(exponentials, least), exponentials, Vector512<double>.Zero).CopyTo(weights[id..]);
             int end = Math.Min(id + Vector512<double>.Count, logits.Length);
-            for (int i = id; i < end; i++)
+            for (int i = id; mask is not null && i < end; i++)
             {
-                if (mask is not null && !mask[i])
-                {
-                    weights[i] = 0;
-                }
-                sum += weights[i];
+                weights[i] = mask[i] ? weights[i] : 0;
+            }
+            foreach (double weight in weights[id..end])
+            {
+                sum += weight;
             }
         }
         return sum;

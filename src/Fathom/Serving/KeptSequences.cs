@@ -11,7 +11,11 @@ internal sealed class KeptSequences(TimeProvider clock, CacheUsage usage)
     // The worth of what is not used halves in this time.
     private static readonly TimeSpan s_halfLife = TimeSpan.FromHours(1);
 
+    // Of all sequences, so many are found at a time that are to be given up next: to look at thousands for each of them takes longer than a step.
+    private const double LeastShare = 1.0 / 64;
+
     private readonly List<Kept> _kept = [];
+    private readonly Queue<(Kept Kept, double Worth)> _least = new();
 
     private sealed class Kept(string tenant, SequenceCache sequence, long now)
     {
@@ -51,20 +55,17 @@ internal sealed class KeptSequences(TimeProvider clock, CacheUsage usage)
     /// <summary>Keeps a sequence, which then belongs here; one with the same tokens is kept once.</summary>
     public void Add(string tenant, SequenceCache sequence)
     {
-        foreach (Kept kept in _kept)
-        {
-            if (kept.Tenant == tenant && kept.Sequence.Tokens.SequenceEqual(sequence.Tokens))
-            {
-                kept.LastUse = clock.GetTimestamp();
-                sequence.Dispose();
-                return;
-            }
-        }
         var added = new Kept(tenant, sequence, clock.GetTimestamp());
         foreach (Kept other in _kept)
         {
             if (added.BeginsWith(other))
             {
+                if (other.Sequence.Length == sequence.Length)
+                {
+                    other.LastUse = added.LastUse;
+                    sequence.Dispose();
+                    return;
+                }
                 added.Covered = Math.Max(added.Covered, other.Sequence.Length);
             }
             else if (other.BeginsWith(added))
@@ -81,7 +82,27 @@ internal sealed class KeptSequences(TimeProvider clock, CacheUsage usage)
     {
         while (_kept.Count > 0 && usage.Bytes > bytesMax)
         {
-            Remove(_kept.MinBy(Worth)!);                                                  // there is one
+            Remove(Least());
+        }
+    }
+
+    // What was used since it was found, or has become worth more by another's end, is passed by. Among others the order stays: the worth of all fades alike.
+    private Kept Least()
+    {
+        while (true)
+        {
+            while (_least.TryDequeue(out (Kept Kept, double Worth) least))
+            {
+                if (Worth(least.Kept) <= least.Worth)
+                {
+                    return least.Kept;
+                }
+            }
+            int count = 1 + (int)(_kept.Count * LeastShare);
+            foreach ((Kept, double) found in _kept.Select(kept => (Kept: kept, Worth: Worth(kept))).OrderBy(found => found.Worth).Take(count))
+            {
+                _least.Enqueue(found);
+            }
         }
     }
 
@@ -106,6 +127,7 @@ internal sealed class KeptSequences(TimeProvider clock, CacheUsage usage)
             kept.Sequence.Dispose();
         }
         _kept.Clear();
+        _least.Clear();
     }
 
     private Kept? Longest(string tenant, ReadOnlySpan<int> tokens, out int common)
