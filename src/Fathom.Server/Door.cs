@@ -32,8 +32,8 @@ internal static class Door
         string? name = keys.Find(key);
         if (!wrong.Allows(request.HttpContext.Connection.RemoteIpAddress, name))
         {
-            throw new RequestErrorException(ErrorReason.WrongKeys, "Too many requests with unknown API keys came from this address. Try again in a minute, with a "
-                + "key from whoever runs this server.");
+            throw new RequestErrorException(ErrorReason.WrongKeys, "Too many requests with unknown API keys came from this address. Try again in a minute, "
+                + "with a key from whoever runs this server.");
         }
         return name is not null ? new Caller(name) : throw new RequestErrorException(ErrorReason.Unauthorized, "The API key is unknown. Ask "
             + "whoever runs this server for one.");

@@ -4,8 +4,8 @@ using System.Net.Sockets;
 namespace Fathom.Server;
 
 /// <summary>
-/// Counts wrong keys by address: after ten in a minute nobody from there is let in for the rest of it, so that nobody tries many. Who was let in from there before
-/// goes on: behind one proxy or one company's address, a stranger's wrong keys shut out no one at work. May be used from any thread.
+/// Counts wrong keys by address: after ten in a minute nobody from there is let in for the rest of it, so that nobody tries many. Who was let in from
+/// there before goes on: behind one proxy or one company's address, a stranger's wrong keys shut out no one at work. May be used from any thread.
 /// </summary>
 internal sealed class WrongKeys(TimeProvider clock)
 {

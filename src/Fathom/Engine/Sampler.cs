@@ -150,7 +150,8 @@ public sealed class Sampler
     private double Weigh(ReadOnlySpan<float> logits, float max)
     {
         Span<float> rest = stackalloc float[Vector512<double>.Count];
-        Vector512<double> shift = Vector512.Create((double)max), temperature = Vector512.Create((double)_options.Temperature), least = Vector512.Create((double)_options.MinP);
+        Vector512<double> shift = Vector512.Create((double)max), temperature = Vector512.Create((double)_options.Temperature);
+        Vector512<double> least = Vector512.Create((double)_options.MinP);
         Span<double> weights = _weights;
         TokenMask? mask = Mask;
         double sum = 0;
