@@ -9,8 +9,8 @@ internal static class Door
     private const string Bearer = "Bearer ";
 
     /// <summary>Finds out who sends a request.</summary>
-    /// <exception cref="RequestErrorException">the key is missing or wrong, or there are no keys and the request is meant for another host</exception>
-    public static Caller Admit(HttpRequest request, ApiKeys keys)
+    /// <exception cref="RequestErrorException">the key is missing or wrong, too many wrong ones came from there, or there are no keys and the request is meant for another host</exception>
+    public static Caller Admit(HttpRequest request, ApiKeys keys, WrongKeys wrong)
     {
         if (keys.Count == 0)
         {
@@ -29,7 +29,13 @@ internal static class Door
         {
             throw new RequestErrorException(ErrorReason.Unauthorized, "Expected an API key in the header Authorization: Bearer or x-api-key, found none.");
         }
-        return keys.Find(key) is { } name ? new Caller(name) : throw new RequestErrorException(ErrorReason.Unauthorized, "The API key is unknown. Ask "
+        string? name = keys.Find(key);
+        if (!wrong.Allows(request.HttpContext.Connection.RemoteIpAddress, name))
+        {
+            throw new RequestErrorException(ErrorReason.WrongKeys, "Too many requests with unknown API keys came from this address. Try again in a minute, "
+                + "with a key from whoever runs this server.");
+        }
+        return name is not null ? new Caller(name) : throw new RequestErrorException(ErrorReason.Unauthorized, "The API key is unknown. Ask "
             + "whoever runs this server for one.");
     }
 

@@ -24,6 +24,9 @@ internal enum ErrorReason
     /// <summary>The key is missing or wrong.</summary>
     Unauthorized,
 
+    /// <summary>Too many keys from the same address were wrong.</summary>
+    WrongKeys,
+
     /// <summary>The request comes from where none may come.</summary>
     Forbidden,
 
@@ -60,7 +63,7 @@ internal sealed record RequestError(ErrorReason Reason, string Message, string? 
         ErrorReason.Forbidden => StatusCodes.Status403Forbidden,
         ErrorReason.NotFound => StatusCodes.Status404NotFound,
         ErrorReason.UnsupportedType => StatusCodes.Status415UnsupportedMediaType,
-        ErrorReason.Busy => StatusCodes.Status429TooManyRequests,
+        ErrorReason.Busy or ErrorReason.WrongKeys => StatusCodes.Status429TooManyRequests,
         ErrorReason.Loading => StatusCodes.Status503ServiceUnavailable,
         _ => StatusCodes.Status500InternalServerError,
     };
@@ -69,6 +72,7 @@ internal sealed record RequestError(ErrorReason Reason, string Message, string? 
     public int? RetryAfter => Reason switch
     {
         ErrorReason.Busy => 5,
+        ErrorReason.WrongKeys => 60,
         ErrorReason.Loading => 2,
         _ => null,
     };

@@ -21,6 +21,7 @@ public sealed class ServerHost : IAsyncDisposable
     private readonly ServerOptions _options;
     private readonly WebApplication _app;
     private readonly ServerWatch _watch;
+    private readonly WrongKeys _wrongKeys = new(TimeProvider.System);
     private volatile ServingEngine? _engine;
 
     /// <summary>A server that does not listen yet.</summary>
@@ -83,7 +84,7 @@ public sealed class ServerHost : IAsyncDisposable
 
     private Exchange Admit(HttpContext http, RequestWatch watch)
     {
-        Caller caller = Door.Admit(http.Request, _options.Keys);
+        Caller caller = Door.Admit(http.Request, _options.Keys, _wrongKeys);
         watch.Admit(caller);
         ServingEngine engine = _engine ?? throw new RequestErrorException(ErrorReason.Loading, "The model is being loaded. Try again in a few seconds.");
         return new Exchange(http, engine, caller, _options) { Bodies = _watch.Bodies, Watch = watch };
@@ -92,7 +93,7 @@ public sealed class ServerHost : IAsyncDisposable
     // Whoever may ask may also read how much is asked.
     private Task MetricsAsync(HttpContext http, RequestWatch watch)
     {
-        watch.Admit(Door.Admit(http.Request, _options.Keys));
+        watch.Admit(Door.Admit(http.Request, _options.Keys, _wrongKeys));
         return _watch.AnswerAsync(http);
     }
 

@@ -19,7 +19,7 @@ internal static class AnthropicErrors
             ErrorReason.Forbidden => "permission_error",
             ErrorReason.NotFound => "not_found_error",
             ErrorReason.BodyTooLarge => "request_too_large",
-            ErrorReason.Busy => "rate_limit_error",
+            ErrorReason.Busy or ErrorReason.WrongKeys => "rate_limit_error",
             ErrorReason.Loading => "overloaded_error",
             ErrorReason.Internal => "api_error",
             _ => "invalid_request_error",

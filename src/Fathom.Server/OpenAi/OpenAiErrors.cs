@@ -14,7 +14,7 @@ internal static class OpenAiErrors
         {
             ErrorReason.Unauthorized => "authentication_error",
             ErrorReason.Forbidden => "permission_error",
-            ErrorReason.Busy => "rate_limit_error",
+            ErrorReason.Busy or ErrorReason.WrongKeys => "rate_limit_error",
             ErrorReason.Loading or ErrorReason.Internal => "server_error",
             _ => "invalid_request_error",
         });
@@ -24,6 +24,7 @@ internal static class OpenAiErrors
             ErrorReason.TooLarge => "context_length_exceeded",
             ErrorReason.BodyTooLarge => "request_too_large",
             ErrorReason.Unauthorized => "invalid_api_key",
+            ErrorReason.WrongKeys => "rate_limit_exceeded",
             ErrorReason.NotFound => "not_found",
             ErrorReason.Busy => "queue_full",
             ErrorReason.Loading => "model_loading",

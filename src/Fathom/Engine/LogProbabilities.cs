@@ -47,10 +47,10 @@ public static class LogProbabilities
 
     /// <summary>ln Σ e^logit.</summary>
     /// <param name="logits">(vocabulary)</param>
-    /// <exception cref="RequestException">a logit is no number: a choice by such logits would look like any other</exception>
+    /// <exception cref="RequestException">a logit is no number</exception>
     internal static double LogSum(ReadOnlySpan<float> logits)
     {
-        float max = TensorPrimitives.Max(logits);                                         // no number if one of them is none
+        float max = Max(logits);
         Vector512<double> shift = Vector512.Create((double)max), sums = default;
         int id = 0;
         for (; id + Vector512<double>.Count <= logits.Length; id += Vector512<double>.Count)
@@ -63,8 +63,16 @@ public static class LogProbabilities
         {
             sum += Math.Exp((double)logits[id] - max);
         }
-        double result = max + Math.Log(sum);
-        return double.IsFinite(result) ? result : throw new RequestException(
+        return max + Math.Log(sum);
+    }
+
+    /// <summary>The largest logit.</summary>
+    /// <param name="logits">(vocabulary)</param>
+    /// <exception cref="RequestException">a logit is no number: a choice by such logits would look like any other</exception>
+    internal static float Max(ReadOnlySpan<float> logits)
+    {
+        float max = TensorPrimitives.Max(logits);                                         // no number if one of them is none
+        return float.IsFinite(max) ? max : throw new RequestException(
             "The model's logits: expected finite numbers, found one that is none. Its weights overflow single precision; check where they come from.");
     }
 }

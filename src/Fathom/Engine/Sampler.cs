@@ -28,7 +28,8 @@ public sealed class Sampler
     {
         ArgumentNullException.ThrowIfNull(options);
         _options = options.Validate();
-        _weights = new double[vocabularySize];
+        // Up to whole vectors.
+        _weights = new double[(vocabularySize + Vector512<double>.Count - 1) / Vector512<double>.Count * Vector512<double>.Count];
         _ids = new int[vocabularySize];
         _sortKeys = new double[vocabularySize];
     }
@@ -40,10 +41,10 @@ public sealed class Sampler
     /// <exception cref="RequestException">an id is not in the vocabulary; none of the tokens is taken</exception>
     public void Force(ReadOnlySpan<int> tokens)
     {
-        int stranger = tokens.IndexOfAnyExceptInRange(0, _weights.Length - 1);
+        int stranger = tokens.IndexOfAnyExceptInRange(0, _ids.Length - 1);
         if (stranger >= 0)
         {
-            throw new RequestException($"Forced token {stranger}: expected an id from 0 to {_weights.Length - 1}, found {tokens[stranger]}.");
+            throw new RequestException($"Forced token {stranger}: expected an id from 0 to {_ids.Length - 1}, found {tokens[stranger]}.");
         }
         foreach (int token in tokens)
         {
@@ -56,10 +57,18 @@ public sealed class Sampler
     /// <exception cref="RequestException">the mask allows no token, or a logit is no number</exception>
     public Token Next(ReadOnlySpan<float> logits)
     {
-        Debug.Assert(logits.Length == _weights.Length && (Mask is null || Mask.VocabularySize == logits.Length));
-        double logSum = LogProbabilities.LogSum(logits);
-        int id = _forced.TryDequeue(out int forced) ? forced : Choose(logits);
-        return new Token(id, (float)(logits[id] - logSum));
+        int id = NextId(logits);
+        return new Token(id, (float)LogProbabilities.Of(logits, id));
+    }
+
+    /// <summary>The next token without its log-probability, which would take as long as the draw.</summary>
+    /// <param name="logits">(vocabulary)</param>
+    /// <exception cref="RequestException">as <see cref="Next"/></exception>
+    internal int NextId(ReadOnlySpan<float> logits)
+    {
+        Debug.Assert(logits.Length == _ids.Length && (Mask is null || Mask.VocabularySize == logits.Length));
+        float max = LogProbabilities.Max(logits);
+        return _forced.TryDequeue(out int forced) ? forced : Choose(logits, max);
     }
 
     /// <summary>
@@ -78,8 +87,12 @@ public sealed class Sampler
         return guess;
     }
 
-    private int Choose(ReadOnlySpan<float> logits)
+    private int Choose(ReadOnlySpan<float> logits, float max)
     {
+        if (Mask is null && _options.Temperature > 0)
+        {
+            return Draw(logits, max);                                                     // whose it is does not matter
+        }
         int best = Best(logits);
         if (best < 0)
         {
@@ -108,38 +121,40 @@ public sealed class Sampler
 
     private int Draw(ReadOnlySpan<float> logits, float max)
     {
-        Weigh(logits, max);
-        int count = 0;
-        for (int id = 0; id < logits.Length; id++)
-        {
-            // Places ascend no faster than ids, so no weight is overwritten before it is read.
-            double weight = _weights[id];
-            if (weight >= _options.MinP && weight > 0 && (Mask is null || Mask[id]))
-            {
-                _weights[count] = weight;
-                _ids[count++] = id;
-            }
-        }
+        double sum = Weigh(logits, max);
+        int count = logits.Length;
         bool filtered = _options.TopK > 0 || _options.TopP < 1;
-        count = filtered ? KeepLikeliest(count) : count;
-        double left = Uniform() * Sum(_weights.AsSpan(0, count));
-        for (int i = 0; i < count - 1; i++)
+        if (filtered)
         {
+            count = KeepLikeliest(Compact(), sum);
+            sum = Sum(_weights.AsSpan(0, count));
+        }
+        double left = Uniform() * sum;
+        int last = 0;
+        for (int i = 0; i < count; i++)
+        {
+            // What may not come weighs nothing, so it is never the one with which the rest is used up.
             left -= _weights[i];
             if (left < 0)
             {
-                return _ids[i];
+                last = i;
+                break;
             }
+            last = _weights[i] > 0 ? i : last;
         }
-        return _ids[count - 1];
+        return filtered ? _ids[last] : last;
     }
 
-    // e^((l − max) / T) for the whole vocabulary, in vectors that are filled up at the end, so that every id's weight has the same bits wherever it stands.
-    private void Weigh(ReadOnlySpan<float> logits, float max)
+    // e^((l − max) / T) for the whole vocabulary, 0 for what min-p or the mask leaves out; their sum. In vectors that are filled up at the end, so that
+    // every id's weight has the same bits wherever it stands; summed by id, while the next vector is computed.
+    private double Weigh(ReadOnlySpan<float> logits, float max)
     {
         Span<float> rest = stackalloc float[Vector512<double>.Count];
-        Span<double> weights = stackalloc double[Vector512<double>.Count];
         Vector512<double> shift = Vector512.Create((double)max), temperature = Vector512.Create((double)_options.Temperature);
+        Vector512<double> least = Vector512.Create((double)_options.MinP);
+        Span<double> weights = _weights;
+        TokenMask? mask = Mask;
+        double sum = 0;
         for (int id = 0; id < logits.Length; id += Vector512<double>.Count)
         {
             scoped ReadOnlySpan<float> some = logits[id..];
@@ -150,18 +165,46 @@ public sealed class Sampler
                 some = rest;
             }
             (Vector256<double> low, Vector256<double> high) = Vector256.Widen(Vector256.Create(some));
-            Vector512.Exp((Vector512.Create(low, high) - shift) / temperature).CopyTo(weights);
-            weights[..Math.Min(weights.Length, logits.Length - id)].CopyTo(_weights.AsSpan(id));
+            Vector512<double> powers = Vector512.Create(low, high) - shift;
+            // A division takes as long as the exponential, and by 1 it changes no bit.
+            Vector512<double> exponentials = Vector512.Exp(_options.Temperature == 1 ? powers : powers / temperature);
+            Vector512.ConditionalSelect(Vector512.GreaterThanOrEqual(exponentials, least), exponentials, Vector512<double>.Zero).CopyTo(weights[id..]);
+            int end = Math.Min(id + Vector512<double>.Count, logits.Length);
+            for (int i = id; mask is not null && i < end; i++)
+            {
+                weights[i] = mask[i] ? weights[i] : 0;
+            }
+            foreach (double weight in weights[id..end])
+            {
+                sum += weight;
+            }
         }
+        return sum;
+    }
+
+    // Leaves out what weighs nothing. Places ascend no faster than ids, so no weight is overwritten before it is read.
+    private int Compact()
+    {
+        int count = 0;
+        for (int id = 0; id < _ids.Length; id++)
+        {
+            double weight = _weights[id];
+            if (weight > 0)
+            {
+                _weights[count] = weight;
+                _ids[count++] = id;
+            }
+        }
+        return count;
     }
 
     // Sorting a whole vocabulary costs more than a small model's forward pass, so only as many tokens are sorted as the filters can keep:
     // those above a threshold that is lowered until it holds enough.
-    private int KeepLikeliest(int count)
+    private int KeepLikeliest(int count, double sum)
     {
         int most = _options.TopK == 0 ? count : Math.Min(_options.TopK, count), kept = 0;
         // Top-p is a share of what the other filters left; what top-k leaves is known when it has been sorted.
-        double wanted = _options.TopP == 1 || most < count ? double.PositiveInfinity : _options.TopP * Sum(_weights.AsSpan(0, count));
+        double wanted = _options.TopP == 1 || most < count ? double.PositiveInfinity : _options.TopP * sum;
         for (double threshold = 1.0 / 16; ; threshold /= 256)
         {
             double mass = 0;

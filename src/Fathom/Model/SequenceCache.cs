@@ -12,6 +12,7 @@ namespace Fathom.Model;
 public sealed class SequenceCache : IDisposable
 {
     private readonly Device _device;
+    private readonly CacheUsage _usage;
     private readonly Storage _state;
     private readonly List<CacheBlock> _blocks = [];
     private readonly List<Storage> _memory = [];
@@ -22,11 +23,15 @@ public sealed class SequenceCache : IDisposable
     public const int None = -1;
 
     /// <summary>An empty sequence.</summary>
-    public SequenceCache(Device device, CacheLayout layout)
+    public SequenceCache(Device device, CacheLayout layout) : this(device, layout, new CacheUsage())
     {
-        _device = device;
-        Layout = layout;
+    }
+
+    internal SequenceCache(Device device, CacheLayout layout, CacheUsage usage)
+    {
+        (_device, _usage, Layout) = (device, usage, layout);
         _state = device.Allocate(layout.StateBytes, MemoryPurpose.Cache);
+        usage.Add(_state.Bytes);
     }
 
     /// <summary>Where things lie.</summary>
@@ -117,7 +122,7 @@ public sealed class SequenceCache : IDisposable
         }
         while ((long)_blocks.Count * CacheLayout.BlockTokens < Length + count)
         {
-            var block = new CacheBlock(_device.Allocate(Layout.BlockBytes, MemoryPurpose.Cache));
+            var block = new CacheBlock(_device.Allocate(Layout.BlockBytes, MemoryPurpose.Cache), _usage);
             _blocks.Add(block);
             _memory.Add(block.Memory);
             _tokens.EnsureCapacity(_blocks.Count * CacheLayout.BlockTokens);
@@ -152,7 +157,7 @@ public sealed class SequenceCache : IDisposable
     /// <summary>An independent sequence with the same past, without the tentative token; blocks are shared, the state is copied.</summary>
     public SequenceCache Fork()
     {
-        var fork = new SequenceCache(_device, Layout);
+        var fork = new SequenceCache(_device, Layout, _usage);
         _device.Copy(Bytes(_state), Bytes(fork._state));
         // Room for all of the blocks' tokens, so that no step has to grow the list.
         fork._tokens.EnsureCapacity(_blocks.Count * CacheLayout.BlockTokens);
@@ -168,6 +173,7 @@ public sealed class SequenceCache : IDisposable
     /// <summary>Gives the state back, and the blocks that no fork shares.</summary>
     public void Dispose()
     {
+        _usage.Remove(_state.IsDisposed ? 0 : _state.Bytes);
         _state.Dispose();
         _tentativeStreams?.Dispose();
         foreach (CacheBlock block in _blocks)
@@ -198,11 +204,18 @@ public sealed class SequenceCache : IDisposable
 }
 
 /// <summary>The compressed and index rows of 2,048 tokens in all layers; counted by the sequences that use it.</summary>
-internal sealed class CacheBlock(Storage memory) : IDisposable
+internal sealed class CacheBlock : IDisposable
 {
+    private readonly CacheUsage _usage;
     private int _users = 1;
 
-    public Storage Memory { get; } = memory;
+    public CacheBlock(Storage memory, CacheUsage usage)
+    {
+        (Memory, _usage) = (memory, usage);
+        usage.Add(memory.Bytes);
+    }
+
+    public Storage Memory { get; }
 
     public bool IsShared => _users > 1;
 
@@ -216,7 +229,7 @@ internal sealed class CacheBlock(Storage memory) : IDisposable
     {
         Storage copy = device.Allocate(Memory.Bytes, MemoryPurpose.Cache);
         device.Copy(SequenceCache.Bytes(Memory), SequenceCache.Bytes(copy));
-        return new CacheBlock(copy);
+        return new CacheBlock(copy, _usage);
     }
 
     /// <summary>One user fewer; the last one frees the memory.</summary>
@@ -224,6 +237,7 @@ internal sealed class CacheBlock(Storage memory) : IDisposable
     {
         if (--_users == 0)
         {
+            _usage.Remove(Memory.Bytes);
             Memory.Dispose();
         }
     }

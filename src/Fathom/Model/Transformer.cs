@@ -56,6 +56,9 @@ public sealed class Transformer : IDisposable
     /// <summary>An empty sequence for this model.</summary>
     public SequenceCache NewSequence() => new(_device, Layout);
 
+    /// <summary>An empty sequence whose bytes, and those of its forks, are counted.</summary>
+    internal SequenceCache NewSequence(CacheUsage usage) => new(_device, Layout, usage);
+
     /// <summary>
     /// Runs a batch; its sequences remember the tokens. Returns the logits of <see cref="Batch.LogitRows"/>, (n, vocabulary), valid until the
     /// next call.

@@ -18,18 +18,18 @@ internal sealed partial class EngineLoop
             {
                 work.Sampler.Force(forced[..1]);
             }
-            Token token = work.Sampler.Next(work.Logits);
-            rule?.Push(token.Id);
-            if (token.Id == _model.Config.EosToken)
+            int token = work.Sampler.NextId(work.Logits);
+            rule?.Push(token);
+            if (token == _model.Config.EosToken)
             {
                 End(sequence, EndReason.Stop);
                 return;
             }
-            work.Written.Add(token.Id);
+            work.Written.Add(token);
             Volatile.Write(ref _writtenTokens, _writtenTokens + 1);
-            work.Reply.Push(token.Id, Score(sequence, token));
-            work.Pending = token.Id;
-            if (work.Reply.StopString is not null || work.Loop.Push(token.Id) || work.Written.Count == sequence.MaxTokens)
+            work.Reply.Push(token, Score(sequence, token));
+            work.Pending = token;
+            if (work.Reply.StopString is not null || work.Loop.Push(token) || work.Written.Count == sequence.MaxTokens)
             {
                 End(sequence, work.Reply.StopString is not null ? EndReason.StopString : work.Loop.IsLooping ? EndReason.Loop : EndReason.Length);
             }
@@ -51,6 +51,6 @@ internal sealed partial class EngineLoop
         return work.AnswerRule;
     }
 
-    private TokenScore? Score(ServedSequence sequence, Token token) => sequence.Request.TopLogProbabilities is { } top
+    private TokenScore? Score(ServedSequence sequence, int token) => sequence.Request.TopLogProbabilities is { } top
         ? TokenScores.Of(sequence.Work!.Logits, token, top, _tokenizer) : null;           // it has just drawn
 }

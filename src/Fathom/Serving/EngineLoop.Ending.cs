@@ -44,7 +44,7 @@ internal sealed partial class EngineLoop
             return;
         }
         _published = Stopwatch.GetTimestamp();
-        var load = new ServingLoad(_running.Count, _waiting.Count, _running.Count(sequence => sequence.IsHeld), _kept.Count, _kept.Bytes(AtWork()));
+        var load = new ServingLoad(_running.Count, _waiting.Count, _running.Count(sequence => sequence.IsHeld), _kept.Count, _usage.Bytes);
         Volatile.Write(ref _load, load);
     }
 

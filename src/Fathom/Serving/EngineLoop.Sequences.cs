@@ -42,7 +42,7 @@ internal sealed partial class EngineLoop
     private bool Fits(ServedSequence next)
     {
         var counted = new HashSet<Storage>();
-        return AtWork().Sum(cache => cache.CountBytes(counted)) + _running.Sum(Growth) + Need(next.TokensMax) <= _options.MemoryBytes;
+        return _running.Sum(sequence => sequence.Work!.Cache.CountBytes(counted)) + _running.Sum(Growth) + Need(next.TokensMax) <= _options.MemoryBytes;
     }
 
     /// <summary>Bytes of a sequence of so many tokens, and of what is needed to draw its tokens.</summary>
@@ -60,10 +60,8 @@ internal sealed partial class EngineLoop
         return DrawBytes + (blocks * _model.Transformer.Layout.BlockBytes);
     }
 
-    private List<SequenceCache> AtWork() => [.. _running.Select(sequence => sequence.Work!.Cache)];         // running ones have work
-
     /// <summary>Gives up kept sequences until those at work have room to grow.</summary>
-    private void MakeRoom() => _kept.Fit(AtWork(), _options.MemoryBytes - _running.Sum(Growth));
+    private void MakeRoom() => _kept.Fit(_options.MemoryBytes - _running.Sum(Growth));
 
     private void Begin(ServedSequence sequence)
     {
@@ -88,7 +86,7 @@ internal sealed partial class EngineLoop
         var sampler = new Sampler(sequence.Request.Sampling, _model.Config.VocabularySize);
         sampler.Force(sequence.Script);
         SequenceCache? past = _kept.Find(sequence.Request.Tenant, tokens, out int common);
-        SequenceCache cache = Restored(sequence, past?.Length ?? 0, logits, out int storedTokens) ?? past?.Fork() ?? _model.Transformer.NewSequence();
+        SequenceCache cache = Restored(sequence, past?.Length ?? 0, logits, out int storedTokens) ?? past?.Fork() ?? _model.Transformer.NewSequence(_usage);
         sequence.Work = new SequenceWork
         {
             Cache = cache,
@@ -148,7 +146,7 @@ internal sealed partial class EngineLoop
         {
             return null;
         }
-        SequenceCache restored = _model.Transformer.NewSequence();
+        SequenceCache restored = _model.Transformer.NewSequence(_usage);
         try
         {
             if (store.Restore(sequence.Prompt.Tokens, restored, logits) > inMemory)

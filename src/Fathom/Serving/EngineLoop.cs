@@ -36,7 +36,8 @@ internal sealed partial class EngineLoop : IDisposable
     private readonly List<ServedSequence> _waiting = [];
     private readonly List<ServedSequence> _running = [];
     private readonly FairShare _share = new();
-    private readonly KeptSequences _kept = new(TimeProvider.System);
+    private readonly CacheUsage _usage = new();                 // of those at work and those kept
+    private readonly KeptSequences _kept;
     private readonly Dictionary<string, PrefixStore> _stores = new(StringComparer.Ordinal);
     private readonly Batch _batch;
     private readonly StepPace _pace;
@@ -53,6 +54,7 @@ internal sealed partial class EngineLoop : IDisposable
     public EngineLoop(LanguageModel model, Device device, Tokenizer tokenizer, ServingOptions options, TurnLedger ledger, ReplyRules rules)
     {
         (_model, _device, _tokenizer, _options, _ledger, _rules) = (model, device, tokenizer, options, ledger, rules);
+        _kept = new KeptSequences(TimeProvider.System, _usage);
         _batch = new Batch(model.Transformer.MaxRows);
         _pace = new StepPace(options.StepTime);
         _thread = new Thread(Run) { Name = "Fathom engine", IsBackground = true };

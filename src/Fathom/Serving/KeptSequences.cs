@@ -1,5 +1,4 @@
 using Fathom.Model;
-using Fathom.Tensors;
 
 namespace Fathom.Serving;
 
@@ -7,12 +6,16 @@ namespace Fathom.Serving;
 /// Sequences that nobody works on, kept in memory for texts that begin with them. A sequence cannot be rolled back, so one is of use only to a text that begins
 /// with all of it. Used by the engine's thread only.
 /// </summary>
-internal sealed class KeptSequences(TimeProvider clock)
+internal sealed class KeptSequences(TimeProvider clock, CacheUsage usage)
 {
     // The worth of what is not used halves in this time.
     private static readonly TimeSpan s_halfLife = TimeSpan.FromHours(1);
 
+    // Of all sequences, so many are found at a time that are to be given up next: to look at thousands for each of them takes longer than a step.
+    private const double LeastShare = 1.0 / 64;
+
     private readonly List<Kept> _kept = [];
+    private readonly Queue<(Kept Kept, double Worth)> _least = new();
 
     private sealed class Kept(string tenant, SequenceCache sequence, long now)
     {
@@ -52,20 +55,17 @@ internal sealed class KeptSequences(TimeProvider clock)
     /// <summary>Keeps a sequence, which then belongs here; one with the same tokens is kept once.</summary>
     public void Add(string tenant, SequenceCache sequence)
     {
-        foreach (Kept kept in _kept)
-        {
-            if (kept.Tenant == tenant && kept.Sequence.Tokens.SequenceEqual(sequence.Tokens))
-            {
-                kept.LastUse = clock.GetTimestamp();
-                sequence.Dispose();
-                return;
-            }
-        }
         var added = new Kept(tenant, sequence, clock.GetTimestamp());
         foreach (Kept other in _kept)
         {
             if (added.BeginsWith(other))
             {
+                if (other.Sequence.Length == sequence.Length)
+                {
+                    other.LastUse = added.LastUse;
+                    sequence.Dispose();
+                    return;
+                }
                 added.Covered = Math.Max(added.Covered, other.Sequence.Length);
             }
             else if (other.BeginsWith(added))
@@ -77,15 +77,32 @@ internal sealed class KeptSequences(TimeProvider clock)
     }
 
     /// <summary>Gives up the least worthy sequences until all memory fits.</summary>
-    /// <param name="running">sequences that are at work</param> <param name="bytesMax">of all of them together, and those at work may exceed it alone</param>
-    public void Fit(IReadOnlyList<SequenceCache> running, long bytesMax)
+    /// <param name="bytesMax">of those that are kept and those at work together; those at work may exceed it alone</param>
+    public void Fit(long bytesMax)
     {
-        long bytes = Bytes(running);
-        while (_kept.Count > 0 && bytes > bytesMax)
+        while (_kept.Count > 0 && usage.Bytes > bytesMax)
         {
-            Kept least = _kept.MinBy(Worth)!;                                             // there is one
-            bytes -= least.Sequence.OwnBytes;
-            Remove(least);
+            Remove(Least());
+        }
+    }
+
+    // What was used since it was found, or has become worth more by another's end, is passed by. Among others the order stays: the worth of all fades alike.
+    private Kept Least()
+    {
+        while (true)
+        {
+            while (_least.TryDequeue(out (Kept Kept, double Worth) least))
+            {
+                if (Worth(least.Kept) <= least.Worth)
+                {
+                    return least.Kept;
+                }
+            }
+            int count = 1 + (int)(_kept.Count * LeastShare);
+            foreach ((Kept, double) found in _kept.Select(kept => (Kept: kept, Worth: Worth(kept))).OrderBy(found => found.Worth).Take(count))
+            {
+                _least.Enqueue(found);
+            }
         }
     }
 
@@ -102,13 +119,6 @@ internal sealed class KeptSequences(TimeProvider clock)
         gone.Sequence.Dispose();
     }
 
-    /// <summary>Bytes of the sequences that are kept and those given, blocks that several share counted once.</summary>
-    public long Bytes(IReadOnlyList<SequenceCache> running)
-    {
-        var counted = new HashSet<Storage>();
-        return running.Sum(sequence => sequence.CountBytes(counted)) + _kept.Sum(kept => kept.Sequence.CountBytes(counted));
-    }
-
     /// <summary>Gives up all.</summary>
     public void Clear()
     {
@@ -117,6 +127,7 @@ internal sealed class KeptSequences(TimeProvider clock)
             kept.Sequence.Dispose();
         }
         _kept.Clear();
+        _least.Clear();
     }
 
     private Kept? Longest(string tenant, ReadOnlySpan<int> tokens, out int common)

@@ -22,7 +22,7 @@ public sealed record ServingOptions
     public int DefaultMaxTokens { get; init; } = 32_768;
 
     /// <summary>Sequences that run together at most.</summary>
-    public int MaxRunning { get; init; } = 16;
+    public int MaxRunning { get; init; } = 32;
 
     /// <summary>Requests that may wait; one more is refused.</summary>
     public int MaxWaiting { get; init; } = 512;

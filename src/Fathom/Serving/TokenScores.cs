@@ -11,8 +11,11 @@ internal static class TokenScores
     /// <param name="token">what was drawn</param>
     /// <param name="top">how many of the likeliest</param>
     /// <param name="tokenizer">of the model</param>
-    public static TokenScore Of(ReadOnlySpan<float> logits, Token token, int top, Tokenizer tokenizer) =>
-        Of(token, tokenizer) with { Top = [.. LogProbabilities.Likeliest(logits, top).Select(likely => Of(likely, tokenizer))] };
+    public static TokenScore Of(ReadOnlySpan<float> logits, int token, int top, Tokenizer tokenizer)
+    {
+        var drawn = new Token(token, (float)LogProbabilities.Of(logits, token));
+        return Of(drawn, tokenizer) with { Top = [.. LogProbabilities.Likeliest(logits, top).Select(likely => Of(likely, tokenizer))] };
+    }
 
     // A model may have more logits than its tokenizer has tokens.
     private static TokenScore Of(Token token, Tokenizer tokenizer) =>

@@ -46,6 +46,33 @@ public class ServerHostTests
     }
 
     [Fact]
+    public async Task After_ten_wrong_keys_a_minute_an_address_is_refused_but_for_keys_that_were_right()
+    {
+        const string Other = "another-key-of-letters";
+        await using ServerBench bench = await ServerBench.StartAsync(options => options with { Keys = ApiKeys.Parse([$"ann {Key}", $"ben {Other}"], "test") });
+        Assert.Equal(HttpStatusCode.OK, (await Ask("/v1/models", Key)).StatusCode);
+        for (int i = 0; i < 10; i++)
+        {
+            Assert.Equal(HttpStatusCode.Unauthorized, (await Ask("/v1/models", $"guess number {i}")).StatusCode);
+        }
+        foreach ((string path, string code) in new[] { ("/v1/chat/completions", "rate_limit_exceeded"), ("/v1/messages", "rate_limit_error") })
+        {
+            HttpResponseMessage refused = await Ask(path, Other, HttpMethod.Post);
+            Assert.Equal((HttpStatusCode.TooManyRequests, 60), (refused.StatusCode, refused.Headers.RetryAfter!.Delta!.Value.TotalSeconds));
+            JsonElement error = JsonDocument.Parse(await refused.Content.ReadAsStringAsync(Cancellation)).RootElement.GetProperty("error");
+            Assert.Equal(code, error.GetProperty(path == "/v1/messages" ? "type" : "code").GetString());
+        }
+        Assert.Equal(HttpStatusCode.OK, (await Ask("/v1/models", Key)).StatusCode);
+
+        async Task<HttpResponseMessage> Ask(string path, string key, HttpMethod? method = null)
+        {
+            using var request = new HttpRequestMessage(method ?? HttpMethod.Get, path);
+            request.Headers.Add("x-api-key", key);
+            return await bench.Client.SendAsync(request, Cancellation);
+        }
+    }
+
+    [Fact]
     public async Task Pages_of_other_names_and_other_types_are_turned_away()
     {
         await using ServerBench bench = await ServerBench.StartAsync();
