@@ -75,13 +75,14 @@ internal ref struct KeyPass
     /// <summary>Scores of keys <paramref name="first"/> … for every query.</summary>
     /// <param name="first">first key</param>
     /// <param name="count">number of keys</param>
+    /// <param name="bars">for each query: a score that is not above it may be replaced by another such; NaN, or no bars: none may be</param>
     /// <param name="scores">(queries, stride); overwritten up to a multiple of 32</param>
     /// <param name="stride">elements from one query's scores to the next's</param>
-    public readonly void Score(int first, int count, Span<float> scores, int stride)
+    public readonly void Score(int first, int count, ReadOnlySpan<float> bars, Span<float> scores, int stride)
     {
         for (int w = 0; w < count;)
         {
-            int direct = _direct ? ScoreDirect(first + w, count - w, scores[w..], stride) : 0;
+            int direct = _direct ? ScoreDirect(first + w, count - w, bars, scores[w..], stride) : 0;
             if (direct == 0)
             {
                 ScorePrepared(first + w, Math.Min(Tile.Width, count - w), scores[w..], stride);
@@ -91,7 +92,7 @@ internal ref struct KeyPass
     }
 
     // From the rows as they lie, as many times 32 as lie behind one another; returns how many.
-    private readonly int ScoreDirect(int first, int count, Span<float> scores, int stride)
+    private readonly int ScoreDirect(int first, int count, ReadOnlySpan<float> bars, Span<float> scores, int stride)
     {
         int perQuery = _weights.Columns * _blocks;
         ReadOnlySpan<byte> run = _keys.Run(first, count, out int inBlock);
@@ -100,7 +101,8 @@ internal ref struct KeyPass
         {
             IndexerScores.RunDirect(
                 _codes.Slice(t * perQuery * Int8Dot.Block, perQuery * Int8Dot.Block), _scales.Slice(t * perQuery, perQuery),
-                _corrections.Slice(t * perQuery, perQuery), _weights.Row(t).Span<float>(), run, _keys.Format.Bytes, scores.Slice(t * stride, whole));
+                _corrections.Slice(t * perQuery, perQuery), _weights.Row(t).Span<float>(), run, _keys.Format.Bytes,
+                bars.IsEmpty ? float.NaN : bars[t], scores.Slice(t * stride, whole));
         }
         return whole;
     }
