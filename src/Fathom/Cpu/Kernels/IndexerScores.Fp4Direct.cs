@@ -34,17 +34,39 @@ internal static partial class IndexerScores
     private const int WeightsAt = ScalesAt + VectorBytes;
     private const int HeadsBytes = WeightsAt + VectorBytes;
 
+    /// <summary>Bytes that <see cref="PrepareDirect"/> fills.</summary>
+    public const int DirectBytes = (2 * HeadsBytes) + VectorBytes;
+
     /// <summary>Whether <see cref="RunDirect"/> knows this shape on this processor.</summary>
     public static bool CanRunDirect(int heads, int d) =>
         Avx512Vbmi.IsSupported && heads == DirectHeads && d % (2 * Int8Dot.Block) == 0 && d <= 2 * DirectPairs * Int8Dot.Block;
 
-    /// <summary>Scores of keys of one query.</summary>
+    /// <summary>Brings one query into the shape that <see cref="RunDirect"/> wants.</summary>
     /// <param name="codes">from <see cref="Encode"/></param>
     /// <param name="scales">from <see cref="Encode"/></param>
     /// <param name="corrections">from <see cref="Encode"/></param>
     /// <param name="weights">ω, (4)</param>
-    /// <param name="rows">(n, stride): pairs of codes, then a scale for each block</param>
-    /// <param name="stride">bytes of a row</param>
+    /// <param name="heads">(<see cref="DirectBytes"/>), no object of the runtime's; overwritten: all heads, then those of positive weight</param>
+    /// <returns>how many heads suffice to see that a key's score is low</returns>
+    public static unsafe int PrepareDirect(
+        ReadOnlySpan<sbyte> codes, ReadOnlySpan<float> scales, ReadOnlySpan<int> corrections, ReadOnlySpan<float> weights, Span<byte> heads)
+    {
+        byte* all = Aligned(heads);
+        Spread(codes, scales, corrections, weights, [0, 1, 2, 3], all);
+        Span<int> positive = stackalloc int[DirectHeads];
+        int count = Positive(scales, weights, positive);
+        if (count < DirectHeads)
+        {
+            Spread(codes, scales, corrections, weights, positive[..count], all + HeadsBytes);
+        }
+        return count;
+    }
+
+    /// <summary>Scores of keys of one query.</summary>
+    /// <param name="heads">from <see cref="PrepareDirect"/></param>
+    /// <param name="enough">what it returned</param>
+    /// <param name="pairs">blocks of a row, by twos</param>
+    /// <param name="rows">(n, 34 · pairs): pairs of codes, then a scale for each block</param>
     /// <param name="bar">a score that is not above it may be replaced by another such; NaN: none may be</param>
     /// <param name="scores">(n), a multiple of 16; overwritten</param>
     /// <remarks>
@@ -52,21 +74,13 @@ internal static partial class IndexerScores
     /// of sixteen keys stay at or below the bar in this way, the negative heads are left out. About half of a trained model's weights are negative.
     /// </remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static unsafe void RunDirect(
-        ReadOnlySpan<sbyte> codes, ReadOnlySpan<float> scales, ReadOnlySpan<int> corrections, ReadOnlySpan<float> weights,
-        ReadOnlySpan<byte> rows, int stride, float bar, Span<float> scores)
+    public static unsafe void RunDirect(ReadOnlySpan<byte> heads, int enough, int pairs, ReadOnlySpan<byte> rows, float bar, Span<float> scores)
     {
-        int pairs = scales.Length / (2 * DirectHeads);
-        Debug.Assert(stride == (PairBytes + 2) * pairs && rows.Length >= scores.Length * stride && scores.Length % DirectKeys == 0);
-        byte* room = stackalloc byte[(2 * HeadsBytes) + VectorBytes - 1], all = (byte*)(((nuint)room + VectorBytes - 1) & ~(nuint)(VectorBytes - 1)), few = all;
-        Spread(codes, scales, corrections, weights, [0, 1, 2, 3], pairs, all);
-        Span<int> positive = stackalloc int[DirectHeads];
-        int count = float.IsNaN(bar) ? DirectHeads : Positive(scales, weights, positive);
-        if (count < DirectHeads)
-        {
-            few += HeadsBytes;
-            Spread(codes, scales, corrections, weights, positive[..count], pairs, few);
-        }
+        int stride = (PairBytes + 2) * pairs;
+        Debug.Assert(rows.Length >= scores.Length * stride && scores.Length % DirectKeys == 0);
+        bool mayLeaveOut = enough < DirectHeads && !float.IsNaN(bar);
+        int count = mayLeaveOut ? enough : DirectHeads;
+        byte* all = Aligned(heads), few = mayLeaveOut ? all + HeadsBytes : all;
         ref byte row = ref MemoryMarshal.GetReference(rows);
         // Of an index the six low bits count, and the four of a nibble choose the value: the two above it need not be cleared.
         Vector256<byte> twice = Vector256.Create(Vector128.Create(Int8Dot.Values), Vector128.Create(Int8Dot.Values));
@@ -75,21 +89,25 @@ internal static partial class IndexerScores
         for (nint key = 0; key < scores.Length; key += DirectKeys)
         {
             Vector512<float> score;
-            byte* heads = few;
+            byte* q = few;
             int n = count;
             while (true)
             {
-                score = Sixteen(heads, n, ref Unsafe.Add(ref row, key * stride), stride, pairs, values);
+                score = Sixteen(q, n, ref Unsafe.Add(ref row, key * stride), stride, pairs, values);
                 if (n == DirectHeads || Vector512.LessThanOrEqualAll(score, bars))
                 {
                     break;
                 }
-                heads = all;
+                q = all;
                 n = DirectHeads;
             }
             score.StoreUnsafe(ref MemoryMarshal.GetReference(scores), (nuint)key);
         }
     }
+
+    // Vectors that begin in the middle of a cache line would take two reads each.
+    private static unsafe byte* Aligned(ReadOnlySpan<byte> heads) =>
+        (byte*)(((nuint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(heads)) + VectorBytes - 1) & ~(nuint)(VectorBytes - 1));
 
     // Heads whose weights are not negative; all where there are none of them, or where a number is not finite and the rest could hide it.
     private static int Positive(ReadOnlySpan<float> scales, ReadOnlySpan<float> weights, Span<int> positive)
@@ -118,9 +136,9 @@ internal static partial class IndexerScores
 
     // Quarters of a vector meet the first, the second, the first and the second block of a pair: the codes of a group as often as there are keys in a quarter.
     private static unsafe void Spread(
-        ReadOnlySpan<sbyte> codes, ReadOnlySpan<float> scales, ReadOnlySpan<int> corrections, ReadOnlySpan<float> weights, ReadOnlySpan<int> heads,
-        int pairs, byte* q)
+        ReadOnlySpan<sbyte> codes, ReadOnlySpan<float> scales, ReadOnlySpan<int> corrections, ReadOnlySpan<float> weights, ReadOnlySpan<int> heads, byte* q)
     {
+        int pairs = scales.Length / (2 * DirectHeads);
         ReadOnlySpan<int> groups = MemoryMarshal.Cast<sbyte, int>(codes);
         for (int i = 0; i < heads.Length; i++)
         {
