@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Fathom.Cpu.Kernels;
 using Fathom.Devices;
 using Fathom.Tensors;
@@ -86,17 +87,35 @@ internal readonly ref struct ContextRows
             }
             return;
         }
-        ReadOnlySpan<byte> block = default;
+        DecodeChosen(_selection.Slice(first, count), firstColumn, columns, rows, stride);
+    }
+
+    // Chosen rows lie anywhere, so the processor cannot fetch ahead by itself.
+    private unsafe void DecodeChosen(ReadOnlySpan<int> chosen, int firstColumn, int columns, Span<float> rows, int stride)
+    {
+        const int Ahead = 8;
+        RowBlocks blocks = _context.Compressed;
+        RowFormat format = blocks.Format;
+        byte** places = stackalloc byte*[Ahead];
+        byte* block = null;
         int bytes = format.Bytes, blockBegin = 0, inBlock = 0;
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < chosen.Length + Ahead; i++)
         {
-            int row = _selection[first + i];
-            if ((uint)(row - blockBegin) >= (uint)inBlock)
+            if (i >= Ahead)
             {
-                blockBegin = row / blocks.RowsPerBlock * blocks.RowsPerBlock;
-                block = blocks.Run(blockBegin, blocks.RowsPerBlock, out inBlock);
+                var row = new ReadOnlySpan<byte>(places[i % Ahead], bytes);
+                CacheRow.DecodeRows(row, format, firstColumn, columns, rows[((i - Ahead) * stride)..], stride);
             }
-            CacheRow.DecodeRows(block.Slice((row - blockBegin) * bytes, bytes), format, firstColumn, columns, rows[(i * stride)..], stride);
+            if (i < chosen.Length)
+            {
+                if ((uint)(chosen[i] - blockBegin) >= (uint)inBlock)
+                {
+                    blockBegin = chosen[i] / blocks.RowsPerBlock * blocks.RowsPerBlock;
+                    block = (byte*)Unsafe.AsPointer(ref blocks.Run(blockBegin, blocks.RowsPerBlock, out inBlock)[0]);    // no object of the runtime's: it stays
+                }
+                places[i % Ahead] = block + ((long)(chosen[i] - blockBegin) * bytes);
+                CacheRow.Fetch(places[i % Ahead], bytes);
+            }
         }
     }
 }

@@ -29,11 +29,10 @@ public sealed partial class CpuDevice
         _pool.Run(groups, _pool.Chunk(groups, work * group), new AttentionJob(queries, context, sinks, scale, outputs, group, _scratch));
     }
 
-    // Rows are decoded in blocks that stay in the second-level cache beside queries and sums: rows of a block.
-    private static int BlockRows(int rows, int stride)
+    // Rows are decoded in blocks that stay in a cache: rows of a block.
+    private static int BlockRows(int rows, int stride, int floats)
     {
-        const int BlockFloats = 96 * 1024;
-        int block = Math.Min(rows, Math.Max(RowProducts.Step, BlockFloats / stride));
+        int block = Math.Min(rows, Math.Max(RowProducts.Step, floats / stride));
         return (block + RowProducts.Step - 1) / RowProducts.Step * RowProducts.Step;
     }
 
@@ -57,9 +56,11 @@ public sealed partial class CpuDevice
 
         private void Attend(int query, int count, Scratch memory)
         {
+            // Many rows of q: in the second-level cache, beside them and their sums.
+            const int BlockFloats = 96 * 1024;
             var rows = new ContextRows(context, queries.Rows, query, count);
             int c = context.Window.Columns, width = (c + Tile.Width - 1) / Tile.Width * Tile.Width, m = count * sinks.Columns;
-            int stride = RowStride(c), scoreStride = ScoreStride(rows.Count), block = BlockRows(rows.Count, stride);
+            int stride = RowStride(c), scoreStride = ScoreStride(rows.Count), block = BlockRows(rows.Count, stride, BlockFloats);
             Span<float> floats = memory.Floats(checked((block * stride) + (m * scoreStride) + (m * width) + m));
             Span<float> decoded = floats[..(block * stride)], scores = floats.Slice(block * stride, m * scoreStride);
             Span<float> sums = floats.Slice((block * stride) + (m * scoreStride), m * width), inverses = floats[^m..];

@@ -21,6 +21,9 @@ public sealed partial class CpuDevice
 
     private readonly struct LoneQuery
     {
+        // Few rows of q go over decoded rows fast, so these stay in the first-level cache.
+        private const int BlockFloats = 8 * 1024;
+
         private readonly Tensor _queries, _sinks, _outputs;
         private readonly ContextOperand _context;
         private readonly HostStorage _scores;
@@ -61,7 +64,7 @@ public sealed partial class CpuDevice
 
         public void Score(int span, int worker)
         {
-            int end = Math.Min(_rows, (span + 1) * _rowsEach), stride = RowStride(Columns), block = BlockRows(_rowsEach, stride);
+            int end = Math.Min(_rows, (span + 1) * _rowsEach), stride = RowStride(Columns), block = BlockRows(_rowsEach, stride, BlockFloats);
             Span<float> decoded = _scratch[worker].Floats(block * stride);
             ReadOnlySpan<float> q = _queries.Row(_query).Span<float>();
             for (int first = span * _rowsEach; first < end; first += block)
@@ -82,7 +85,7 @@ public sealed partial class CpuDevice
         public void Sum(int strip, int worker)
         {
             int first = strip * _columnsEach, columns = Math.Min(_columnsEach, Columns - first), stride = RowStride(columns), width = stride - (stride % Tile.Width);
-            int block = BlockRows(_rows, stride);
+            int block = BlockRows(_rows, stride, BlockFloats);
             Span<float> floats = _scratch[worker].Floats((block * stride) + (Heads * width));
             Span<float> decoded = floats[..(block * stride)], sums = floats[(block * stride)..];
             sums.Clear();

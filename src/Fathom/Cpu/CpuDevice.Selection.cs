@@ -9,6 +9,9 @@ public sealed partial class CpuDevice
     // What several threads found for one query: (T, spans, 2 k + 1) words: scores, then indices, then the bar, the k-th best score.
     private readonly Scratch _candidates = new();
 
+    // (T): a bar for each query that a few more than k keys are likely to exceed.
+    private readonly Scratch _guesses = new();
+
     /// <inheritdoc/>
     public override void SelectRows(
         in Tensor queries, in Tensor weights, in RowBlocks keys, int ratio, int firstPosition, in Tensor selection)
@@ -24,18 +27,36 @@ public sealed partial class CpuDevice
         int spans = visible > k && groups < Threads ? Math.Clamp(visible / WorthSplitting, 1, EachThread * Threads / groups) : 1;
         int keysEach = (((visible + spans - 1) / spans) + SelectJob.ChunkKeys - 1) / SelectJob.ChunkKeys * SelectJob.ChunkKeys;
         HostStorage? candidates = spans == 1 ? null : _candidates.Storage((long)rows * spans * ((2 * k) + 1) * sizeof(int));
+        int seenByAll = (firstPosition + 1) / ratio;
+        HostStorage? guesses = KeySample.IsWorthIt(seenByAll, k) ? _guesses.Storage((long)rows * sizeof(float)) : null;
+        if (guesses is not null)
+        {
+            _pool.Run(groups, 1, new GuessJob(queries, weights, keys, seenByAll, k, group, guesses, _scratch));
+        }
+        var job = new SelectJob(queries, weights, keys, ratio, firstPosition, selection, group, spans, keysEach, candidates, guesses, _scratch);
+        Choose(job, groups, selection, spans, candidates);
+        if (guesses is not null && job.FoundTooFew())
+        {
+            Choose(job.WithoutGuesses(), groups, selection, spans, candidates);
+        }
+    }
+
+    private void Choose(in SelectJob job, int groups, in Tensor selection, int spans, HostStorage? candidates)
+    {
+        int rows = selection.Rows, k = selection.Columns;
         for (int i = 0; candidates is not null && i < rows * spans; i++)
         {
             Bar(candidates, i, k) = float.NegativeInfinity;
         }
-        var job = new SelectJob(queries, weights, keys, ratio, firstPosition, selection, group, spans, keysEach, candidates, _scratch);
-        long work = visible <= k ? visible : (long)visible * queries.Columns;
-        _pool.Run(groups * spans, spans > 1 ? 1 : _pool.Chunk(groups, work * group), job);
+        _pool.Run(groups * spans, spans > 1 ? 1 : _pool.Chunk(groups, job.WorkOfGroup), job);
         if (candidates is not null)
         {
             _pool.Run(rows, _pool.Chunk(rows, 16L * spans * k), new MergeJob(selection, spans, candidates, _scratch));
         }
     }
+
+    // The guess for a query.
+    private static ref float Guess(HostStorage guesses, int query) => ref MemoryMarshal.Cast<byte, float>(guesses.Span((long)query * sizeof(float), sizeof(float)))[0];
 
     // Scores and indices that one span of keys has for a query.
     private static Span<int> Candidates(HostStorage candidates, int index, int k) => Words(candidates, index, k)[..(2 * k)];
@@ -49,13 +70,62 @@ public sealed partial class CpuDevice
         return MemoryMarshal.Cast<byte, int>(candidates.Span((long)index * bytes, bytes));
     }
 
+    // An item is a group of queries.
+    private readonly struct GuessJob(
+        Tensor queries, Tensor weights, RowBlocks keys, int seen, int k, int group, HostStorage guesses, Scratch[] scratch) : IRangeJob
+    {
+        public void Run(int first, int count, int worker)
+        {
+            for (int item = first; item < first + count; item++)
+            {
+                int query = item * group, inGroup = Math.Min(group, queries.Rows - query);
+                var pass = new KeyPass(queries, weights, keys, query, inGroup);
+                Span<float> rest = scratch[worker].Floats(pass.FloatsNeeded + (inGroup * KeySample.Keys));
+                Span<float> scores = Scratch.Take<float>(ref rest, inGroup * KeySample.Keys);
+                pass.Begin(rest);
+                KeySample.Score(pass, seen, scores);
+                for (int t = 0; t < inGroup; t++)
+                {
+                    Guess(guesses, query + t) = KeySample.Bar(scores.Slice(t * KeySample.Keys, KeySample.Keys), seen, k);
+                }
+            }
+        }
+    }
+
     // An item is a group of queries and a span of keys.
     private readonly struct SelectJob(
         Tensor queries, Tensor weights, RowBlocks keys, int ratio, int firstPosition, Tensor selection, int group, int spans, int keysEach,
-        HostStorage? candidates, Scratch[] scratch) : IRangeJob
+        HostStorage? candidates, HostStorage? guesses, Scratch[] scratch) : IRangeJob
     {
         /// <summary>Keys between two looks at the scores.</summary>
         public const int ChunkKeys = 16 * Tile.Width;
+
+        /// <summary>Multiply-adds for a group.</summary>
+        public long WorkOfGroup
+        {
+            get
+            {
+                int visible = Seen(queries.Rows - 1);
+                return group * (visible <= selection.Columns ? visible : (long)visible * queries.Columns);
+            }
+        }
+
+        /// <summary>The same, but every key may be a candidate.</summary>
+        public SelectJob WithoutGuesses() =>
+            new(queries, weights, keys, ratio, firstPosition, selection, group, spans, keysEach, candidates, null, scratch);
+
+        /// <summary>Whether a query got fewer keys than there are for it: its bar was too high.</summary>
+        public bool FoundTooFew()
+        {
+            for (int t = 0; t < queries.Rows; t++)
+            {
+                if (selection.Row(t).Span<int>()[Math.Min(selection.Columns, Seen(t)) - 1] < 0)
+                {
+                    return true;
+                }
+            }
+            return false;
+        }
 
         public void Run(int first, int count, int worker)
         {
@@ -85,6 +155,7 @@ public sealed partial class CpuDevice
             Span<float> scores = Scratch.Take<float>(ref rest, count * ChunkKeys), keptScores = Scratch.Take<float>(ref rest, count * room);
             Span<int> keptIndices = Scratch.Take<int>(ref rest, count * room), chosen = Scratch.Take<int>(ref rest, k);
             Span<TopK.Kept> kept = stackalloc TopK.Kept[count];
+            Span<float> bars = stackalloc float[count];
             for (int t = 0; t < count; t++)
             {
                 kept[t] = Begin(query + t, span);
@@ -94,7 +165,11 @@ public sealed partial class CpuDevice
             for (int first = span * keysEach; first < end; first += ChunkKeys)
             {
                 int inChunk = Math.Min(ChunkKeys, end - first);
-                pass.Score(first, inChunk, scores, ChunkKeys);
+                for (int t = 0; t < count; t++)
+                {
+                    bars[t] = kept[t].HasBar ? kept[t].Bar : float.NaN;
+                }
+                pass.Score(first, inChunk, bars, scores, ChunkKeys);
                 for (int t = 0; t < count; t++)
                 {
                     int visible = Math.Clamp(Seen(query + t) - first, 0, inChunk);
@@ -108,15 +183,15 @@ public sealed partial class CpuDevice
             }
         }
 
-        // k keys before this span are at least as good as the best bar of the spans before it, and of equals the earlier wins.
+        // k keys before this span are at least as good as the best bar of the spans before it, and of equals the earlier wins. A guess holds for all spans.
         private TopK.Kept Begin(int query, int span)
         {
-            float bar = float.NegativeInfinity;
+            float bar = guesses is null ? float.NegativeInfinity : Guess(guesses, query);
             for (int before = 0; before < span; before++)
             {
                 bar = MathF.Max(bar, Volatile.Read(ref Bar(candidates!, (query * spans) + before, selection.Columns)));
             }
-            return new TopK.Kept(0, bar, HasBar: bar > float.NegativeInfinity);
+            return new TopK.Kept(0, bar, HasBar: !(bar <= float.NegativeInfinity));
         }
 
         private void Finish(int query, int span, ReadOnlySpan<float> scores, ReadOnlySpan<int> indices, Span<int> chosen)

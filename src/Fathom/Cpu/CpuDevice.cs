@@ -77,6 +77,7 @@ public sealed partial class CpuDevice : Device
         _integers.Dispose();
         _hiddenIntegers.Dispose();
         _candidates.Dispose();
+        _guesses.Dispose();
         _loneScores.Dispose();
         _products.Dispose();
     }

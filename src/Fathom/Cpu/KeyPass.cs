@@ -23,7 +23,8 @@ internal ref struct KeyPass
     private Span<byte> _planes;
     private Span<float> _keyScales, _scales;
     private Span<sbyte> _codes;
-    private Span<int> _corrections;
+    private Span<int> _corrections, _enough;
+    private Span<byte> _heads;
 
     /// <summary>Queries <paramref name="first"/> … of (T, heads · d).</summary>
     public KeyPass(in Tensor queries, in Tensor weights, in RowBlocks keys, int first, int count)
@@ -42,7 +43,7 @@ internal ref struct KeyPass
         get
         {
             int perQuery = _queries.Rows * _weights.Columns * _blocks;
-            return (_weights.Columns * Tile.Width) + (_integers
+            return (_weights.Columns * Tile.Width) + (_direct ? _queries.Rows * ((IndexerScores.DirectBytes / sizeof(float)) + 1) : 0) + (_integers
                 ? (Int8Dot.BytesOfPlanes(_blocks) / sizeof(float)) + (_blocks * Tile.Width) + (perQuery * ((Int8Dot.Block / sizeof(float)) + 2))
                 : (Tile.Width + 1) * _keys.Format.Dim);
         }
@@ -64,24 +65,32 @@ internal ref struct KeyPass
         _codes = Scratch.Take<sbyte>(ref scratch, _queries.Rows * perQuery * Int8Dot.Block);
         _scales = Scratch.Take<float>(ref scratch, _queries.Rows * perQuery);
         _corrections = Scratch.Take<int>(ref scratch, _queries.Rows * perQuery);
+        _enough = Scratch.Take<int>(ref scratch, _direct ? _queries.Rows : 0);
+        _heads = Scratch.Take<byte>(ref scratch, _enough.Length * IndexerScores.DirectBytes);
         for (int t = 0; t < _queries.Rows; t++)
         {
-            IndexerScores.Encode(
-                _queries.Row(t).Span<float>(), dim, _codes.Slice(t * perQuery * Int8Dot.Block, perQuery * Int8Dot.Block),
-                _scales.Slice(t * perQuery, perQuery), _corrections.Slice(t * perQuery, perQuery));
+            Span<sbyte> codes = _codes.Slice(t * perQuery * Int8Dot.Block, perQuery * Int8Dot.Block);
+            Span<float> scales = _scales.Slice(t * perQuery, perQuery);
+            Span<int> corrections = _corrections.Slice(t * perQuery, perQuery);
+            IndexerScores.Encode(_queries.Row(t).Span<float>(), dim, codes, scales, corrections);
+            if (_direct)
+            {
+                _enough[t] = IndexerScores.PrepareDirect(codes, scales, corrections, _weights.Row(t).Span<float>(), Heads(t));
+            }
         }
     }
 
     /// <summary>Scores of keys <paramref name="first"/> … for every query.</summary>
     /// <param name="first">first key</param>
     /// <param name="count">number of keys</param>
+    /// <param name="bars">for each query: a score that is not above it may be replaced by another such; NaN, or no bars: none may be</param>
     /// <param name="scores">(queries, stride); overwritten up to a multiple of 32</param>
     /// <param name="stride">elements from one query's scores to the next's</param>
-    public readonly void Score(int first, int count, Span<float> scores, int stride)
+    public readonly void Score(int first, int count, ReadOnlySpan<float> bars, Span<float> scores, int stride)
     {
         for (int w = 0; w < count;)
         {
-            int direct = _direct ? ScoreDirect(first + w, count - w, scores[w..], stride) : 0;
+            int direct = _direct ? ScoreDirect(first + w, count - w, bars, scores[w..], stride) : 0;
             if (direct == 0)
             {
                 ScorePrepared(first + w, Math.Min(Tile.Width, count - w), scores[w..], stride);
@@ -91,19 +100,18 @@ internal ref struct KeyPass
     }
 
     // From the rows as they lie, as many times 32 as lie behind one another; returns how many.
-    private readonly int ScoreDirect(int first, int count, Span<float> scores, int stride)
+    private readonly int ScoreDirect(int first, int count, ReadOnlySpan<float> bars, Span<float> scores, int stride)
     {
-        int perQuery = _weights.Columns * _blocks;
         ReadOnlySpan<byte> run = _keys.Run(first, count, out int inBlock);
         int whole = inBlock / Tile.Width * Tile.Width;
         for (int t = 0; t < _queries.Rows; t++)
         {
-            IndexerScores.RunDirect(
-                _codes.Slice(t * perQuery * Int8Dot.Block, perQuery * Int8Dot.Block), _scales.Slice(t * perQuery, perQuery),
-                _corrections.Slice(t * perQuery, perQuery), _weights.Row(t).Span<float>(), run, _keys.Format.Bytes, scores.Slice(t * stride, whole));
+            IndexerScores.RunDirect(Heads(t), _enough[t], _blocks / 2, run, bars.IsEmpty ? float.NaN : bars[t], scores.Slice(t * stride, whole));
         }
         return whole;
     }
+
+    private readonly Span<byte> Heads(int query) => _heads.Slice(query * IndexerScores.DirectBytes, IndexerScores.DirectBytes);
 
     private readonly void ScorePrepared(int first, int count, Span<float> scores, int stride)
     {

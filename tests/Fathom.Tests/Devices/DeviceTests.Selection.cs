@@ -37,17 +37,21 @@ public abstract partial class DeviceTests
         }, iter: 8, threads: 1);
 
     [Theory]
-    [InlineData(1, 3)]
-    [InlineData(4, 32)]
-    [InlineData(4, 512)]
-    public void One_query_chooses_the_same_among_very_many_keys_of_few_values(int heads, int k)
+    [InlineData(1, 32, 3, 0)]
+    [InlineData(4, 32, 32, 0)]
+    [InlineData(4, 64, 512, 0)]
+    [InlineData(4, 64, 512, 1)]
+    [InlineData(4, 64, 32, 2)]
+    [InlineData(4, 128, 100, 3)]
+    [InlineData(4, 64, 100, 4)]
+    public void One_query_chooses_the_same_among_very_many_keys_of_few_values(int heads, int d, int k, int negative)
     {
-        const int d = 32, many = 60_001, kinds = 400;
+        const int many = 60_001, kinds = 400;
         using var memory = new DeviceMemory(_device);
         var random = new Random(k);
         double[][] values = [.. Enumerable.Range(0, kinds).Select(_ => Enumerable.Range(0, d).Select(_ => s_fp4[random.Next(8)] * (random.Next(2) - 0.5) * 2).ToArray())];
         double[][] keys = [.. Enumerable.Range(0, many).Select(_ => values[random.Next(kinds)])];
-        double[] query = [.. Enumerable.Range(0, heads).SelectMany(_ => values[random.Next(kinds)])], weights = [.. Enumerable.Range(0, heads).Select(j => 1.0 + j)];
+        double[] query = [.. Enumerable.Range(0, heads).SelectMany(_ => values[random.Next(kinds)])], weights = [.. Enumerable.Range(0, heads).Select(j => j % 2 * 2 + j / 2 < negative ? -1.0 - j : 1.0 + j)];
         RowBlocks blocks = memory.Blocks(new RowFormat(RowKind.Fp4, d, 0), many, rowsPerBlock: 1000);
         _device.StoreRows(memory.Rows(keys), 0, blocks);
         Tensor selection = memory.Empty(1, k, DType.I32);

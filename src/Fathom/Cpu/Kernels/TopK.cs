@@ -1,17 +1,18 @@
 using System.Diagnostics;
+using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Fathom.Cpu.Kernels;
 
-/// <summary>The k largest of n scores, ascending by index; among equals the lower index. Linear in n: a radix search for the k-th score.</summary>
+/// <summary>The k largest of n scores, ascending by index; among equals the lower index. Linear in n: the k-th score is found bit by bit.</summary>
 internal static class TopK
 {
     /// <summary>How many candidates <see cref="Add"/> holds, as a multiple of k: more make fewer searches, each of them longer.</summary>
     public const int Capacity = 2;
 
-    private const int RadixBits = 8;
-    private const int Buckets = 1 << RadixBits;
     private const int Lanes = 16;
+    private const ulong AllLanes = (1ul << Lanes) - 1;
 
     /// <param name="scores">(n); not read where n ≤ k</param>
     /// <param name="n">number of candidates</param>
@@ -20,18 +21,32 @@ internal static class TopK
     {
         if (n <= chosen.Length)
         {
-            for (int i = 0; i < chosen.Length; i++)
+            for (int place = 0; place < chosen.Length; place++)
             {
-                chosen[i] = i < n ? i : -1;
+                chosen[place] = place < n ? place : -1;
             }
             return;
         }
-        (uint threshold, int ties) = FindKth(scores, chosen.Length);
-        int count = 0;
-        for (int i = 0; i < scores.Length && count < chosen.Length; i++)
+        (int least, int ties) = FindKth(scores, chosen.Length);
+        Vector512<int> bound = Vector512.Create(least);
+        int count = 0, i = 0;
+        for (; i + Lanes <= scores.Length; i += Lanes)
         {
-            uint key = Key(scores[i]);
-            if (key > threshold || (key == threshold && ties-- > 0))
+            Vector512<int> keys = Keys(Vector512.Create(scores[i..]));
+            ulong chosenHere = Vector512.GreaterThan(keys, bound).ExtractMostSignificantBits();
+            for (ulong equal = Vector512.Equals(keys, bound).ExtractMostSignificantBits(); equal != 0 && ties > 0; equal &= equal - 1, ties--)
+            {
+                chosenHere |= equal & (~equal + 1);
+            }
+            for (; chosenHere != 0; chosenHere &= chosenHere - 1)
+            {
+                chosen[count++] = i + BitOperations.TrailingZeroCount(chosenHere);
+            }
+        }
+        for (; i < scores.Length; i++)
+        {
+            int key = Key(scores[i]);
+            if (key > least || (key == least && ties-- > 0))
             {
                 chosen[count++] = i;
             }
@@ -52,30 +67,25 @@ internal static class TopK
     public static void Add(
         ReadOnlySpan<float> scores, int first, ref Kept kept, Span<float> keptScores, Span<int> keptIndices, Span<int> chosen)
     {
-        int i = 0;
-        while (i < scores.Length)
+        for (int i = 0; i < scores.Length; i += Lanes)
         {
-            if (kept.Count == keptScores.Length)
+            // What is not at most the bar passes, NaN included; the search for the k-th has the last word.
+            ulong passing = (1ul << Math.Min(Lanes, scores.Length - i)) - 1;
+            if (kept.HasBar && passing == AllLanes)
             {
-                Cut(ref kept, keptScores, keptIndices, chosen);
+                passing &= ~Vector512.LessThanOrEqual(Vector512.Create(scores[i..]), Vector512.Create(kept.Bar)).ExtractMostSignificantBits();
             }
-            if (kept.HasBar && i + Lanes <= scores.Length)
+            for (; passing != 0; passing &= passing - 1)
             {
-                // What is not at most the bar passes, NaN included; the search for the k-th has the last word.
-                Vector512<float> some = Vector512.Create(scores[i..]);
-                if (Vector512.LessThanOrEqualAll(some, Vector512.Create(kept.Bar)))
+                if (kept.Count == keptScores.Length)
                 {
-                    i += Lanes;
-                    continue;
+                    Cut(ref kept, keptScores, keptIndices, chosen);
                 }
-            }
-            int end = Math.Min(scores.Length, i + Math.Min(Lanes, keptScores.Length - kept.Count));
-            for (; i < end; i++)
-            {
-                if (!kept.HasBar || !(scores[i] <= kept.Bar))
+                int j = i + BitOperations.TrailingZeroCount(passing);
+                if (!kept.HasBar || !(scores[j] <= kept.Bar))
                 {
-                    keptScores[kept.Count] = scores[i];
-                    keptIndices[kept.Count++] = first + i;
+                    keptScores[kept.Count] = scores[j];
+                    keptIndices[kept.Count++] = first + j;
                 }
             }
         }
@@ -104,39 +114,60 @@ internal static class TopK
         kept = new Kept(chosen.Length, least, HasBar: true);
     }
 
-    // The k-th largest key, and how many equal to it belong to the k.
-    private static (uint Threshold, int Ties) FindKth(ReadOnlySpan<float> scores, int k)
+    /// <summary>A bar that at least <paramref name="k"/> of the scores exceed, and no more than that but for equals.</summary>
+    /// <param name="scores">(n), n ≥ k</param>
+    /// <param name="k">1 or more</param>
+    public static float Bar(ReadOnlySpan<float> scores, int k)
     {
-        Span<int> counts = stackalloc int[Buckets];
-        uint prefix = 0, mask = 0;
-        int wanted = k;
-        for (int shift = 32 - RadixBits; shift >= 0; shift -= RadixBits)
-        {
-            counts.Clear();
-            foreach (float score in scores)
-            {
-                uint key = Key(score);
-                if ((key & mask) == prefix)
-                {
-                    counts[(int)((key >> shift) & (Buckets - 1))]++;
-                }
-            }
-            int bucket = Buckets - 1;
-            while (counts[bucket] < wanted)
-            {
-                wanted -= counts[bucket--];
-            }
-            prefix |= (uint)bucket << shift;
-            mask |= (uint)(Buckets - 1) << shift;
-        }
-        return (prefix, wanted);
+        int least = FindKth(scores, k).Least;
+        return MathF.BitDecrement(BitConverter.Int32BitsToSingle(least ^ ((least >> 31) & int.MaxValue)));
     }
 
-    // Order-preserving: negative singles are flipped, positive ones moved above them. −0 counts as 0.
-    private static uint Key(float score)
+    // Of the k largest all exceed the least key, but for the first few that equal it. The least key is found from its highest bit down.
+    private static (int Least, int Ties) FindKth(ReadOnlySpan<float> scores, int k)
     {
-        uint bits = BitConverter.SingleToUInt32Bits(score + 0f);
-        return (bits & 0x80000000) != 0 ? ~bits : bits | 0x80000000;
+        int least = int.MinValue;
+        for (int shift = 31; shift >= 0; shift--)
+        {
+            // The sign bit of an int counts the other way round.
+            int higher = least ^ (1 << shift), count = CountFrom(scores, higher);
+            if (count == k)
+            {
+                return (higher, k);
+            }
+            least = count > k ? higher : least;
+        }
+        return (least, least == int.MaxValue ? k : k - CountFrom(scores, least + 1));
+    }
+
+    private static int CountFrom(ReadOnlySpan<float> scores, int least)
+    {
+        Vector512<int> bound = Vector512.Create(least), counts = default;
+        int i = 0;
+        for (; i + Lanes <= scores.Length; i += Lanes)
+        {
+            counts -= Vector512.GreaterThanOrEqual(Keys(Vector512.Create(scores[i..])), bound);
+        }
+        int count = Vector512.Sum(counts);
+        for (; i < scores.Length; i++)
+        {
+            count += Key(scores[i]) >= least ? 1 : 0;
+        }
+        return count;
+    }
+
+    // Order-preserving: the bits of negative singles are flipped below the sign. −0 counts as 0.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Keys(Vector512<float> scores)
+    {
+        Vector512<int> bits = (scores + Vector512<float>.Zero).AsInt32();
+        return bits ^ ((bits >> 31) & Vector512.Create(int.MaxValue));
+    }
+
+    private static int Key(float score)
+    {
+        int bits = BitConverter.SingleToInt32Bits(score + 0f);
+        return bits ^ ((bits >> 31) & int.MaxValue);
     }
 
     /// <summary>How far a search has come.</summary>

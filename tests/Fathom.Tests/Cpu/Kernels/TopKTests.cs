@@ -26,4 +26,26 @@ public class TopKTests
             Assert.Equal(expected, whole);
             Assert.Equal(expected, pieces);
         }, iter: 400, threads: 1);
+
+    [Fact]
+    public void Zeros_of_either_sign_are_equal_and_infinities_are_ordered()
+    {
+        float[] scores = [-0f, float.NegativeInfinity, 0f, -1, -0f, float.PositiveInfinity, 0f, .. Enumerable.Repeat(-2f, 40)];
+        int[] chosen = new int[4];
+        TopK.Run(scores, scores.Length, chosen);
+        Assert.Equal([0, 2, 4, 5], chosen);
+    }
+
+    [Fact]
+    public void A_bar_is_exceeded_by_as_many_as_are_wanted_and_their_equals() =>
+        Gen.Select(Gen.Int[1, 300], Gen.Int[1, 60], Gen.Int[0, int.MaxValue]).Sample((n, values, seed) =>
+        {
+            var random = new Random(seed);
+            float[] scores = [.. Enumerable.Range(0, n).Select(_ => (float)random.Next(values) - (values / 2))];
+            int k = random.Next(1, n + 1);
+            float[] descending = [.. scores.OrderDescending()];
+            float bar = TopK.Bar(scores, k);
+            Assert.True(bar < descending[k - 1]);
+            Assert.Equal(descending.Count(score => score >= descending[k - 1]), scores.Count(score => score > bar));
+        }, iter: 200, threads: 1);
 }
