@@ -30,7 +30,7 @@ internal static class PlanCommand
         Option<NumericMode> numeric = Arguments.Numeric();
         var measure = new Option<bool>("--measure")
         {
-            Description = $"Load the model, read {ReadingSample.WarmUpTokens + ReadingSample.Tokens:N0} tokens with it and tell how long the context will take. It needs the weights.",
+            Description = $"Load the model, read {ReadingSample.WarmUpTokens + ReadingSample.PartTokens:N0} tokens or more with it and tell how long the context will take. It needs the weights.",
         };
 
         var command = new CommandWithExample(

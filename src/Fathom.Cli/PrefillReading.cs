@@ -14,6 +14,9 @@ internal sealed class PrefillReading(ModelSession session, PrefixStore store, in
 {
     private const string CsvHeader = "tokens,seconds,tokensPerSecond,residentBytes,cacheBytes\n";
 
+    // A forecast waits so long, or for half of a short text: writing what was read to the disk now and then takes as long as a thousand tokens of a small model.
+    private const double EnoughSeconds = 1;
+
     private readonly StringBuilder _csv = new(CsvHeader);
     private readonly ReadingForecast _costs = new(session.Model.Config);
     private int _stored;
@@ -59,7 +62,8 @@ internal sealed class PrefillReading(ModelSession session, PrefixStore store, in
             {
                 sample = (done, seconds);
             }
-            else if (_forecast is null && sample.Tokens > 0 && done >= sample.Tokens + ReadingSample.Tokens)
+            else if (_forecast is null && sample.Tokens > 0 && done >= sample.Tokens + ReadingSample.PartTokens
+                && (seconds - sample.Seconds >= EnoughSeconds || 2 * done >= tokens.Length))
             {
                 _forecast = seconds + _costs.Seconds(done, tokens.Length, sample.Tokens, done, seconds - sample.Seconds);
                 Tell($"forecast by the first {done - _stored:N0} tokens: {_forecast:N0} s");

@@ -6,33 +6,62 @@ namespace Fathom.Cli;
 
 /// <summary>How fast a model reads on this machine, by reading a little with it.</summary>
 /// <param name="WarmUpSeconds">for the first <see cref="WarmUpTokens"/>, compilation among it</param>
-/// <param name="Seconds">for the <see cref="Tokens"/> behind them</param>
-internal sealed record ReadingSample(double WarmUpSeconds, double Seconds)
+/// <param name="PartSeconds">for each <see cref="PartTokens"/> behind them</param>
+internal sealed record ReadingSample(double WarmUpSeconds, IReadOnlyList<double> PartSeconds)
 {
-    /// <summary>Tokens during which code is still compiled.</summary>
+    /// <summary>Tokens during which most code is still compiled.</summary>
     public const int WarmUpTokens = 1024;
 
-    /// <summary>Tokens that say how fast the machine is.</summary>
-    public const int Tokens = 2048;
+    /// <summary>Tokens of a part.</summary>
+    public const int PartTokens = 1024;
+
+    // The first still has some compilation in it, and any may meet other work of the machine; a model that takes longer than this for one part needs no more.
+    private const int Parts = 5;
+    private const double EnoughSeconds = 2;
 
     /// <summary>Reads tokens drawn at random: their experts are as many as those of a text.</summary>
     /// <exception cref="RequestException">the model's positions are too few</exception>
     public static ReadingSample Take(ModelSession session, CancellationToken cancellation)
     {
-        if (session.Model.Config.MaxPositions < WarmUpTokens + Tokens)
-            throw new RequestException($"--measure: expected a model with at least {WarmUpTokens + Tokens} positions, found {session.Model.Config.MaxPositions}.");
+        int[] tokens = new int[WarmUpTokens + (Parts * PartTokens)];
+        if (session.Model.Config.MaxPositions < tokens.Length)
+        {
+            throw new RequestException($"--measure: expected a model with at least {tokens.Length} positions, found {session.Model.Config.MaxPositions}.");
+        }
         var random = new Random(1);
-        int[] tokens = [.. Enumerable.Range(0, WarmUpTokens + Tokens).Select(_ => random.Next(session.Model.Config.VocabularySize))];
+        foreach (ref int token in tokens.AsSpan())
+        {
+            token = random.Next(session.Model.Config.VocabularySize);
+        }
         using var generator = new Generator(session.Model, session.Device, tokens.Length);
-        long begin = Stopwatch.GetTimestamp();
-        generator.Read(tokens.AsSpan(0, WarmUpTokens), null, cancellation);
-        double warmUp = Stopwatch.GetElapsedTime(begin).TotalSeconds;
-        generator.Read(tokens.AsSpan(WarmUpTokens), null, cancellation);
-        return new ReadingSample(warmUp, Stopwatch.GetElapsedTime(begin).TotalSeconds - warmUp);
+        double warmUp = Read(generator, tokens.AsSpan(0, WarmUpTokens), cancellation);
+        var seconds = new List<double>();
+        while (seconds.Count < Parts && seconds.Sum() < EnoughSeconds)
+        {
+            seconds.Add(Read(generator, tokens.AsSpan(WarmUpTokens + (seconds.Count * PartTokens), PartTokens), cancellation));
+        }
+        return new ReadingSample(warmUp, seconds);
     }
 
-    /// <summary>Seconds for a whole context.</summary>
-    public double Forecast(ReadingForecast costs, int context) => context < WarmUpTokens
-        ? WarmUpSeconds * context / WarmUpTokens
-        : WarmUpSeconds + costs.Seconds(WarmUpTokens, context, WarmUpTokens, WarmUpTokens + Tokens, Seconds);
+    private static double Read(Generator generator, ReadOnlySpan<int> tokens, CancellationToken cancellation)
+    {
+        long begin = Stopwatch.GetTimestamp();
+        generator.Read(tokens, null, cancellation);
+        return Stopwatch.GetElapsedTime(begin).TotalSeconds;
+    }
+
+    /// <summary>Seconds for a whole context: what most parts say.</summary>
+    public double Forecast(ReadingForecast costs, int context)
+    {
+        if (context < WarmUpTokens)
+        {
+            return WarmUpSeconds * context / WarmUpTokens;
+        }
+        double[] each = [.. PartSeconds.Select((seconds, part) =>
+        {
+            int from = WarmUpTokens + (part * PartTokens);
+            return costs.Seconds(WarmUpTokens, context, from, from + PartTokens, seconds);
+        }).Order()];
+        return WarmUpSeconds + each[each.Length / 2];
+    }
 }
