@@ -11,6 +11,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Fathom.Checkpoints;
 using Fathom.Model;
+using Fathom.Planning;
 using Fathom.Train;
 using Fathom.Train.Optimizers;
 
@@ -25,7 +26,9 @@ for (int sample = 0; sample < TokensPerStep / length; sample++)
 {
     batch.Add([.. Enumerable.Range(0, length).Select(_ => random.Next(config.VocabularySize))]);
 }
-double flops = Flops();
+// Backward costs twice what forward does.
+TensorInventory inventory = TensorInventory.For(config);
+double flops = 3 * CostModel.SumOverPrompt(length, context => CostModel.Flops(config, inventory, context).Raw) / length;
 var seconds = new List<double>();
 var processor = new List<double>();
 for (int i = 0; i < steps; i++)
@@ -39,22 +42,3 @@ processor.Sort();
 double median = seconds[steps / 2];
 Console.WriteLine($"{flops / 1e6:F1} MFLOP a token; best {TokensPerStep / seconds[0]:F0}, median {TokensPerStep / median:F0} tokens/s, " +
     $"{flops * TokensPerStep / median / 1e9:F0} GFLOPS; processor {processor[0]:F2} to {processor[steps / 2]:F2} s a step; {trainer.ActivationBytes / 1e6:F0} MB");
-
-// Twice the multiply-adds of the forward pass, three times for the backward pass: weights that a token uses, and attention over what it sees.
-double Flops()
-{
-    double weights = 0, attention = 0;
-    foreach (ExpectedWeight weight in ExpectedWeights.Of(config).Where(w => w.Key.Layer < config.LayerCount))
-    {
-        bool isTable = weight.Role == WeightRole.Ids || weight.IsVector || weight.Key.Part == WeightPart.Embedding;
-        weights += isTable ? 0 : (weight.Key.Expert >= 0 ? config.ExpertsPerToken / (double)config.ExpertCount : 1) * weight.Count;
-    }
-    for (int layer = 0; layer < config.LayerCount; layer++)
-    {
-        LayerPlan plan = LayerPlan.For(config, layer);
-        double window = Math.Min(config.SlidingWindow, length / 2.0), entries = plan.Ratio == 0 ? 0 : length / 2.0 / plan.Ratio;
-        attention += 2 * config.HeadCount * config.HeadDim * (window + entries);
-        attention += plan.Attention == AttentionKind.Csa ? config.IndexHeadCount * config.IndexHeadDim * entries : 0;
-    }
-    return 6 * (weights + attention);
-}

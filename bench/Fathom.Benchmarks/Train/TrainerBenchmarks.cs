@@ -1,6 +1,7 @@
 using BenchmarkDotNet.Attributes;
 using Fathom.Checkpoints;
 using Fathom.Model;
+using Fathom.Planning;
 using Fathom.Train;
 using Fathom.Train.Optimizers;
 
@@ -42,24 +43,11 @@ public class TrainerBenchmarks
     [Benchmark]
     public StepStatistics Step() => _trainer.Step(_batch);
 
-    /// <summary>Twice the multiply-adds of the forward pass, three times for the backward pass: weights that a token uses, and attention over what it sees.</summary>
+    /// <summary>Operations of the forward pass, and twice as many of the backward pass; index scores count only where an indexer has to choose.</summary>
     public static double FlopsPerToken(ModelConfig config, int length)
     {
-        double weights = 0, attention = 0;
-        foreach (ExpectedWeight weight in ExpectedWeights.Of(config))
-        {
-            bool isTable = weight.Role == WeightRole.Ids || weight.IsVector || weight.Key.Part == WeightPart.Embedding;
-            double share = weight.Key.Expert >= 0 ? config.ExpertsPerToken / (double)config.ExpertCount : 1;
-            weights += isTable ? 0 : share * weight.Count;
-        }
-        for (int layer = 0; layer < config.LayerCount; layer++)
-        {
-            LayerPlan plan = LayerPlan.For(config, layer);
-            double window = Math.Min(config.SlidingWindow, length / 2.0), entries = plan.Ratio == 0 ? 0 : length / 2.0 / plan.Ratio;
-            attention += 2 * config.HeadCount * config.HeadDim * (window + entries);
-            attention += plan.Attention == AttentionKind.Csa ? config.IndexHeadCount * config.IndexHeadDim * entries : 0;
-        }
-        return 6 * (weights + attention);
+        TensorInventory inventory = TensorInventory.For(config);
+        return 3 * CostModel.SumOverPrompt(length, context => CostModel.Flops(config, inventory, context).Raw) / length;
     }
 
     private static string RepositoryFolder()

@@ -39,8 +39,8 @@ public sealed class ChatSessionTests : IDisposable
         int before = 0, computed = 0, parted = 0;
         for (int turn = 0; turn < s_lines.Length; turn++)
         {
-            // Drawn tokens, which often encode to others.
-            var sampling = new SamplingOptions { Temperature = 1.2f, Seed = (ulong)turn };
+            // Drawn hot, tokens often encode to others.
+            var sampling = new SamplingOptions { Temperature = 2, Seed = (ulong)turn };
             int held = chat.Length;
             Reply said = Reply.From(chat.Ask(s_lines[turn], sampling, ReplyTokens, Cancellation));
             int[] prompt = Prompt(chat.Messages.Take(chat.Messages.Count - 1), thinking);
