@@ -23,11 +23,12 @@ internal sealed record ReadingSample(double WarmUpSeconds, IReadOnlyList<double>
     /// <exception cref="RequestException">the model's positions are too few</exception>
     public static ReadingSample Take(ModelSession session, CancellationToken cancellation)
     {
-        int[] tokens = new int[WarmUpTokens + (Parts * PartTokens)];
-        if (session.Model.Config.MaxPositions < tokens.Length)
+        int parts = Math.Min(Parts, (session.Model.Config.MaxPositions - WarmUpTokens) / PartTokens);
+        if (parts < 1)
         {
-            throw new RequestException($"--measure: expected a model with at least {tokens.Length} positions, found {session.Model.Config.MaxPositions}.");
+            throw new RequestException($"--measure: expected a model with at least {WarmUpTokens + PartTokens} positions, found {session.Model.Config.MaxPositions}.");
         }
+        int[] tokens = new int[WarmUpTokens + (parts * PartTokens)];
         var random = new Random(1);
         foreach (ref int token in tokens.AsSpan())
         {
@@ -36,7 +37,7 @@ internal sealed record ReadingSample(double WarmUpSeconds, IReadOnlyList<double>
         using var generator = new Generator(session.Model, session.Device, tokens.Length);
         double warmUp = Read(generator, tokens.AsSpan(0, WarmUpTokens), cancellation);
         var seconds = new List<double>();
-        while (seconds.Count < Parts && seconds.Sum() < EnoughSeconds)
+        while (seconds.Count < parts && seconds.Sum() < EnoughSeconds)
         {
             seconds.Add(Read(generator, tokens.AsSpan(WarmUpTokens + (seconds.Count * PartTokens), PartTokens), cancellation));
         }

@@ -174,18 +174,15 @@ internal static class Int8Dot
         Store(ref p, 3 * Keys, p3, r3);
     }
 
-    /// <summary>Words that products of a head's block are added to: its correction.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<short> Start(ref int corrections, nint index) => Vector512.Create(Unsafe.Add(ref corrections, index)).AsInt16();
+    private static Vector512<short> Start(ref int corrections, nint index) => Vector512.Create(Unsafe.Add(ref corrections, index)).AsInt16();
 
-    /// <summary>The four codes of a group, for all keys.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<sbyte> Four(ref sbyte codes, nint group) =>
+    private static Vector512<sbyte> Four(ref sbyte codes, nint group) =>
         Vector512.Create(Unsafe.ReadUnaligned<int>(ref Unsafe.As<sbyte, byte>(ref Unsafe.Add(ref codes, group * 4)))).AsSByte();
 
-    /// <summary>The next block of sixteen chains over the blocks.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Scaled(Vector512<short> words, Vector512<float> keyScales, Vector512<float> scale, Vector512<float> sum) =>
+    private static Vector512<float> Scaled(Vector512<short> words, Vector512<float> keyScales, Vector512<float> scale, Vector512<float> sum) =>
         Vector512.FusedMultiplyAdd(
             Vector512.ConvertToSingle(Avx512BW.MultiplyAddAdjacent(words, Vector512<short>.One)) * keyScales, scale, sum);
 
