@@ -85,7 +85,7 @@ internal sealed class EvalNeedleCommand
         string text = _task.Prose(parsed);
         SelectionDevice? device = null;
         using ModelSession session = _task.Open(parsed, inner => device = new SelectionDevice(inner, selection));
-        var evaluation = new NeedleEvaluation(session.Model, device!, session.Tokenizer, text);   // made while opening
+        var evaluation = new NeedleEvaluation(session.Model, device!, session.Tokenizer, text, _task.SplitOf(parsed));   // made while opening
         TaskKind kind = s_kinds[parsed.GetValue(_kind)!];                                 // has a default
         var results = new List<NeedleResult>();
         foreach (int context in contexts)
@@ -96,7 +96,7 @@ internal sealed class EvalNeedleCommand
             progress.End();
         }
 
-        var report = new NeedleReport(results, kind, s_kinds.First(pair => pair.Value == kind).Key, selection, _task.Seed(parsed), _task.Samples(parsed), evaluation.ProseTokens);
+        var report = new NeedleReport(results, kind, s_kinds.First(pair => pair.Value == kind).Key, selection, _task.SplitName(parsed), _task.Seed(parsed), _task.Samples(parsed), evaluation.ProseTokens);
         if (parsed.GetValue(_picture) is { } picture)
             File.WriteAllText(picture, NeedlePicture.Draw(results, report.Title), Encoding.UTF8);
         if (_task.IsJson(parsed))

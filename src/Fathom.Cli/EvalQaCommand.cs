@@ -45,7 +45,7 @@ internal sealed class EvalQaCommand
             throw new UsageException("--constrained and --free-only leave nothing to ask: expected at most one of them, found both.");
         string text = _task.Prose(parsed);
         using ModelSession session = _task.Open(parsed);
-        var evaluation = new QuotationEvaluation(session.Model, session.Device, session.Tokenizer, text);
+        var evaluation = new QuotationEvaluation(session.Model, session.Device, session.Tokenizer, text, _task.SplitOf(parsed));
         var results = new List<(string Name, IReadOnlyList<QuotedAnswer> Answers)>();
         foreach (bool constrained in new[] { false, true })
         {
@@ -87,6 +87,7 @@ internal sealed class EvalQaCommand
         json.WriteNumber("context", parsed.GetValue(_context));
         json.WriteNumber("seed", _task.Seed(parsed));
         json.WriteNumber("samples", _task.Samples(parsed));
+        json.WriteString("split", _task.SplitName(parsed));
         foreach ((string name, IReadOnlyList<QuotedAnswer> answers) in results)
         {
             json.WriteStartObject(name);

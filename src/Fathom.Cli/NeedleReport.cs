@@ -8,7 +8,7 @@ namespace Fathom.Cli;
 
 /// <summary>What <c>fathom eval needle</c> prints.</summary>
 internal sealed class NeedleReport(
-    IReadOnlyList<NeedleResult> results, TaskKind kind, string kindName, EntrySelection selection, ulong seed, int samples, int proseTokens)
+    IReadOnlyList<NeedleResult> results, TaskKind kind, string kindName, EntrySelection selection, string split, ulong seed, int samples, int proseTokens)
 {
     private readonly IReadOnlyList<NeedleAnswer> _answers = [.. results.SelectMany(result => result.Answers)];
 
@@ -28,7 +28,7 @@ internal sealed class NeedleReport(
     public string Text()
     {
         var text = new StringBuilder();
-        Line(text, $"{Title}; {results.Count * samples} haystacks, seeds {seed} to {seed + (ulong)samples - 1}; prose of {proseTokens:N0} tokens{(IsRepeated ? ", repeated" : "")}");
+        Line(text, $"{Title}, wordings of {split}; {results.Count * samples} haystacks, seeds {seed} to {seed + (ulong)samples - 1}; prose of {proseTokens:N0} tokens{(IsRepeated ? ", repeated" : "")}");
         Line(text, $"accuracy {Figures(NeedleTable.Accuracy(_answers))}; chance {Chance:0.######}");
         foreach (NeedleResult result in results)
         {
@@ -52,6 +52,7 @@ internal sealed class NeedleReport(
         json.WriteNumber("chance", Chance);
         json.WriteString("kind", kindName);
         json.WriteString("selection", Selection);
+        json.WriteString("split", split);
         json.WriteNumber("seed", seed);
         json.WriteNumber("samples", samples);
         json.WriteNumber("proseTokens", proseTokens);
@@ -66,6 +67,7 @@ internal sealed class NeedleReport(
             json.WriteNumber("prefillTokens", result.PrefillTokens);
             json.WriteNumber("prefillTokensPerSecond", Rate(result));
             json.WriteNumber("seconds", result.Time.TotalSeconds);
+            WriteMissed(json, [.. result.Answers.Where(answer => !answer.IsCorrect)]);
             json.WriteEndObject();
         }
 
@@ -80,6 +82,26 @@ internal sealed class NeedleReport(
         ProportionText.WriteConfidence(json, accuracy);
         Write(json, "byDepth", NeedleTable.ByDepth(answers));
         Write(json, "byDistance", NeedleTable.ByDistance(answers));
+    }
+
+    // What was written instead tells whether the model read another key's number or none.
+    private static void WriteMissed(Utf8JsonWriter json, IReadOnlyList<NeedleAnswer> answers)
+    {
+        json.WriteStartArray("missed");
+        foreach (NeedleAnswer answer in answers)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("sample", answer.Sample);
+            json.WriteString("key", answer.Key);
+            json.WriteString("expected", answer.Expected);
+            json.WriteString("given", answer.Given);
+            json.WriteString("givenIsOf", answer.GivenIsOf);
+            json.WriteNumber("depth", answer.Depth);
+            json.WriteNumber("distance", answer.Distance);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
     private static void Write(Utf8JsonWriter json, string name, IReadOnlyList<NeedleBucket> buckets)

@@ -8,10 +8,11 @@ namespace Fathom.Train.Evaluation;
 
 /// <summary>What a model said when it was asked for a fact.</summary>
 /// <param name="Sample">seed of the haystack</param> <param name="Key">what was asked for</param> <param name="Expected">the answer</param>
-/// <param name="Given">what the model wrote in as many tokens</param> <param name="IsCorrect">whether those are the answer's tokens</param>
+/// <param name="Given">what the model wrote in as many tokens</param>
+/// <param name="GivenIsOf">another key of the haystack that this is the answer to, or null</param> <param name="IsCorrect">whether those are the answer's tokens</param>
 /// <param name="Depth">of the first evidence: 0 at the beginning of the context, 1 at its end</param>
 /// <param name="Distance">tokens from the first evidence to the answer</param>
-public sealed record NeedleAnswer(ulong Sample, string Key, string Expected, string Given, bool IsCorrect, double Depth, int Distance);
+public sealed record NeedleAnswer(ulong Sample, string Key, string Expected, string Given, string? GivenIsOf, bool IsCorrect, double Depth, int Distance);
 
 /// <summary>All answers at one context length.</summary>
 /// <param name="Context">tokens of a haystack with a question and its answer, at most</param> <param name="Answers">of all samples</param>
@@ -22,7 +23,7 @@ public sealed record NeedleResult(
 
 /// <summary>
 /// Asks for facts hidden in prose. A haystack is read once; each question is asked on a fork of that past, so that no question sees another.
-/// Answers are greedy and must agree token for token. Wordings and names are those of <see cref="Split.Test"/>. One thread at a time.
+/// Answers are greedy and must agree token for token. Wordings and names are those of one split. One thread at a time.
 /// </summary>
 public sealed class NeedleEvaluation
 {
@@ -33,16 +34,16 @@ public sealed class NeedleEvaluation
     private readonly RetrievalTask _task;
 
     /// <param name="model">a model on that device</param> <param name="device">says what attention gets to see</param>
-    /// <param name="tokenizer">the model's</param> <param name="text">prose that the model was not trained on</param>
+    /// <param name="tokenizer">the model's</param> <param name="text">prose that the model was not trained on</param> <param name="split">whose wordings and names</param>
     /// <exception cref="InvalidDataException">the text has no sentence inside, or the tokenizer is not one of DeepSeek-V4</exception>
-    public NeedleEvaluation(LanguageModel model, SelectionDevice device, Tokenizer tokenizer, string text)
+    public NeedleEvaluation(LanguageModel model, SelectionDevice device, Tokenizer tokenizer, string text, Split split)
     {
         ArgumentNullException.ThrowIfNull(model);
         _model = model;
         _device = device;
         _tokenizer = tokenizer;
         _prose = EvaluationProse.Of(text, tokenizer);
-        _task = new RetrievalTask(tokenizer, _prose, Split.Test);
+        _task = new RetrievalTask(tokenizer, _prose, split);
     }
 
     /// <summary>Tokens of the prose; longer contexts repeat it.</summary>
@@ -75,7 +76,7 @@ public sealed class NeedleEvaluation
             (_device.Seed, _device.Facts) = (sample, []);
             past.Read(haystack.Tokens, read => progress?.Invoke(before + read), cancellation);
             tokens += haystack.Tokens.Length;
-            keys += haystack.Keys.Count;
+            keys += haystack.Answers.Count;
             prefill += past.Stats.PromptTime;
             foreach (HaystackQuestion question in haystack.Questions)
                 answers.Add(Ask(past, haystack, question, sample, cancellation));
@@ -99,7 +100,7 @@ public sealed class NeedleEvaluation
         int[] given = [.. fork.Generate(sampler, NoEnd, question.AnswerTokens.Length, cancellation).Select(token => token.Id)];
         string text = _tokenizer.Decode([.. given.Where(id => id < _tokenizer.VocabularySize)]);
         return new NeedleAnswer(
-            sample, question.Key, question.Answer, text, given.AsSpan().SequenceEqual(question.AnswerTokens),
+            sample, question.Key, question.Answer, text, haystack.KeyOf(text, question.Key), given.AsSpan().SequenceEqual(question.AnswerTokens),
             evidence.Start / (double)(haystack.Tokens.Length - 1), distance);
     }
 }

@@ -17,7 +17,7 @@ public sealed record QuotedAnswer(ulong Sample, int Contracts, string Key, strin
 
 /// <summary>
 /// Asks about contracts in the chat format, one question at a time on a fork of the text's past; answers are greedy, either free or held to
-/// the words of the text. Wordings and names are those of <see cref="Split.Test"/>. One thread at a time.
+/// the words of the text. Wordings and names are those of one split. One thread at a time.
 /// </summary>
 public sealed class QuotationEvaluation
 {
@@ -32,15 +32,15 @@ public sealed class QuotationEvaluation
 
     /// <param name="model">a loaded model</param> <param name="device">the device it is on</param>
     /// <param name="tokenizer">the model's, with the control tokens of the chat format</param>
-    /// <param name="text">prose that the model was not trained on</param>
+    /// <param name="text">prose that the model was not trained on</param> <param name="split">whose wordings and names</param>
     /// <exception cref="InvalidDataException">the text has no sentence inside, or the tokenizer is not one of DeepSeek-V4</exception>
-    public QuotationEvaluation(LanguageModel model, Device device, Tokenizer tokenizer, string text)
+    public QuotationEvaluation(LanguageModel model, Device device, Tokenizer tokenizer, string text, Split split)
     {
         _model = model;
         _device = device;
         _tokenizer = tokenizer;
         _tokens = new TokenTrie(tokenizer);
-        _task = new ContractTask(tokenizer, EvaluationProse.Of(text, tokenizer), Split.Test);
+        _task = new ContractTask(tokenizer, EvaluationProse.Of(text, tokenizer), split);
     }
 
     /// <summary>Reads one text after the other and asks.</summary>

@@ -29,7 +29,7 @@ public sealed class NeedleEvaluationTests : IDisposable
     {
         var device = new SelectionDevice(_cpu, EntrySelection.Learned);
         using LanguageModel model = Load(device);
-        var evaluation = new NeedleEvaluation(model, device, s_tokenizer, LearntTokenizer.ProseText);
+        var evaluation = new NeedleEvaluation(model, device, s_tokenizer, LearntTokenizer.ProseText, Split.Test);
         NeedleResult result = evaluation.Run(TaskKind.Needle, Context, seed: 4, samples: 1, progress: null, Cancellation);
         var task = new RetrievalTask(s_tokenizer, EvaluationProse.Of(LearntTokenizer.ProseText, s_tokenizer), Split.Test);
         Haystack haystack = task.Hide(TaskKind.Needle, 4, Context, model.Config.SlidingWindow);
@@ -81,7 +81,7 @@ public sealed class NeedleEvaluationTests : IDisposable
     {
         NeedleAnswer[] answers =
         [
-            .. Enumerable.Range(0, 101).Select(i => new NeedleAnswer(1, "k", "1", "1", i % 3 == 0, i / 100.0, 1 + (i * i))),
+            .. Enumerable.Range(0, 101).Select(i => new NeedleAnswer(1, "k", "1", "1", null, i % 3 == 0, i / 100.0, 1 + (i * i))),
         ];
         Assert.Equal(answers.Length, NeedleTable.ByDepth(answers).Sum(bucket => bucket.Correct.Count));
         Assert.Equal(answers.Length, NeedleTable.ByDistance(answers).Sum(bucket => bucket.Correct.Count));

@@ -42,7 +42,7 @@ public class QuotationEvaluationTests
         string nano = TestFiles.Path("models", "seed");
         using var cpu = new CpuDevice(2);
         using LanguageModel model = LanguageModel.Load(nano, cpu, new LoadOptions());
-        var evaluation = new QuotationEvaluation(model, cpu, Tokenizer.Load(nano), LearntTokenizer.ProseText);
+        var evaluation = new QuotationEvaluation(model, cpu, Tokenizer.Load(nano), LearntTokenizer.ProseText, Split.Test);
         IReadOnlyList<QuotedAnswer> held = evaluation.Run(512, 1, 2, constrained: true, null, TestContext.Current.CancellationToken);
         Assert.NotEmpty(held);
         Assert.All(held, answer => Assert.True(answer.IsQuoted, answer.Given));

@@ -128,9 +128,9 @@ public sealed partial class ContractTask
         string Named(string wording) => wording.Replace("{a}", a, StringComparison.Ordinal).Replace("{b}", b, StringComparison.Ordinal);
         text.Append(Named(random.Pick(Splits.Of(ContractWordings.Titles, _split)))).Append('\n');
         int number = 1;
-        foreach (ContractTopic topic in Topics(random, ClausesLeast + random.Next(clausesMost - ClausesLeast + 1)))
+        foreach (ContractTopic topic in Topics(random, names, ClausesLeast + random.Next(clausesMost - ClausesLeast + 1)))
         {
-            string wording = Named(random.Pick(Splits.Of(topic.Clauses, _split)));
+            string wording = Named(random.Pick(topic.Clauses));
             string value = Value(topic.Value, random, names);
             text.Append(CultureInfo.InvariantCulture, $"{number++}. ");
             clauses.Add(new Clause($"{topic.Name} of {a} and {b}", a, b, topic, value, text.Length + wording.IndexOf("{v}", StringComparison.Ordinal)));
@@ -144,23 +144,27 @@ public sealed partial class ContractTask
     }
 
     /// <summary>Different ones, at least half of them terms of one noun, as far as there are.</summary>
-    private ContractTopic[] Topics(SeededRandom random, int count)
+    private ContractTopic[] Topics(SeededRandom random, Names names, int count)
     {
-        ContractTopic[] topics = [.. ContractWordings.Topics];
+        ContractTopic[] topics = [.. ContractWordings.Topics.Select(topic => topic.Of(_split))];
         ContractTerm[] terms = [.. ContractWordings.Terms.Where(term => Splits.OfName(term.Name) == _split)];
         random.Shuffle(topics.AsSpan());
         random.Shuffle(terms.AsSpan());
         int plain = Math.Min(Math.Max(count - topics.Length, count / 2 + random.Next(1 + count % 2)), terms.Length);
-        ContractTopic[] chosen = [.. topics.Take(count - plain), .. terms.Take(plain).Select(ContractWordings.Topic)];
+        ContractTopic[] chosen = [.. topics.Take(count - plain), .. terms.Take(plain).Select(term => ContractWordings.Topic(Varied(term, random, names), _split))];
         random.Shuffle(chosen.AsSpan());
         return chosen;
     }
+
+    // In training half of the terms are two words that mean nothing here: what is asked for must be found by its words, whatever they are.
+    private ContractTerm Varied(ContractTerm term, SeededRandom random, Names names) =>
+        _split == Split.Training && random.Next(2) == 0 ? term with { Name = names.Thing() } : term;
 
     /// <summary>Names the parties; where there is one contract only, every fourth time.</summary>
     private string Question(Clause clause, int contracts, SeededRandom random)
     {
         bool isScoped = contracts > 1 || random.Next(4) == 0;
-        string wording = (isScoped ? random.Pick(Splits.Of(ContractWordings.Scopes, _split)) : "") + random.Pick(Splits.Of(clause.Topic.Questions, _split));
+        string wording = (isScoped ? random.Pick(Splits.Of(ContractWordings.Scopes, _split)) : "") + random.Pick(clause.Topic.Questions);
         return wording.Replace("{a}", clause.A, StringComparison.Ordinal).Replace("{b}", clause.B, StringComparison.Ordinal);
     }
 

@@ -11,7 +11,11 @@ internal enum ClauseValue
 }
 
 /// <summary>Something a contract settles, with wordings of the clause and of the question. {v} is the value; {a} and {b} are the parties.</summary>
-internal sealed record ContractTopic(string Name, ClauseValue Value, string[] Clauses, string[] Questions);
+internal sealed record ContractTopic(string Name, ClauseValue Value, string[] Clauses, string[] Questions)
+{
+    /// <summary>With the wordings of one split only.</summary>
+    public ContractTopic Of(Split split) => this with { Clauses = Splits.Of(Clauses, split), Questions = Splits.Of(Questions, split) };
+}
 
 /// <summary>Something a contract settles that one noun names; <see cref="Splits"/> parts them by the noun.</summary>
 internal sealed record ContractTerm(string Name, ClauseValue Value);
@@ -109,11 +113,28 @@ internal static class ContractWordings
         "What was settled for the {n}?", "And the {n}?", "What counts as the {n}?", "Which {n} was agreed upon?",
     ];
 
-    /// <summary>A term as a topic with eight wordings.</summary>
-    public static ContractTopic Topic(ContractTerm term) => new(
-        term.Name, term.Value,
-        [.. s_termClauses.Select(wording => wording.Replace("{n}", term.Name, StringComparison.Ordinal))],
-        [.. s_termQuestions.Select(wording => wording.Replace("{n}", term.Name, StringComparison.Ordinal))]);
+    // Beside the six of the list for training.
+    private static readonly string[] s_trainingClauses =
+    [
+        "The {n} comes to {v}.", "The {n} was fixed at {v}.", "They agree on {v} as the {n}.", "{v} is what they call the {n}.", "The {n} under this paper is {v}.",
+        "Let the {n} be {v}.", "The {n} remains {v}.", "The parties set the {n} to {v}.", "The {n} to be given is {v}.", "The {n} named here is {v}.",
+        "By this paper the {n} is {v}.", "The {n} chosen is {v}.", "The {n} owed to the other side is {v}.", "Under the heading of {n} they wrote {v}.",
+    ];
+
+    private static readonly string[] s_trainingQuestions =
+    [
+        "What does the {n} come to?", "To what was the {n} fixed?", "What did they agree on as the {n}?", "What do they call the {n}?", "What is the {n} under this paper?",
+        "What {n} remains?", "To what do the parties set the {n}?", "What {n} is to be given?", "Which {n} is named here?", "Tell me the {n}.", "I ask for the {n}.",
+        "Say what the {n} is.", "Which {n} was chosen?", "Which {n} is owed to the other side?", "What did they write under the heading of {n}?",
+    ];
+
+    /// <summary>A term as a topic with the wordings of a split.</summary>
+    public static ContractTopic Topic(ContractTerm term, Split split)
+    {
+        string[] Named(string[] all, string[] more) =>
+            [.. Splits.Of(all, split).Concat(split == Split.Training ? more : []).Select(wording => wording.Replace("{n}", term.Name, StringComparison.Ordinal))];
+        return new(term.Name, term.Value, Named(s_termClauses, s_trainingClauses), Named(s_termQuestions, s_trainingQuestions));
+    }
 
     /// <summary>Clauses that settle nothing one could ask for.</summary>
     public static string[] Boilerplate { get; } =

@@ -9,8 +9,12 @@ public sealed record HaystackQuestion(
 
 /// <summary>Facts hidden in prose, and questions apart from it: each is asked by itself, never behind another.</summary>
 /// <param name="Tokens">ids, BOS first</param> <param name="Questions">spread evenly over the depth</param>
-/// <param name="Keys">all keys, each once; those not asked for are decoys of the same wording</param>
-public sealed record Haystack(int[] Tokens, IReadOnlyList<HaystackQuestion> Questions, IReadOnlyList<string> Keys);
+/// <param name="Answers">of every key, each once; those not asked for are decoys of the same wording</param>
+public sealed record Haystack(int[] Tokens, IReadOnlyList<HaystackQuestion> Questions, IReadOnlyDictionary<string, string> Answers)
+{
+    /// <summary>The key, other than <paramref name="asked"/>, whose answer is <paramref name="text"/>; null where there is none.</summary>
+    public string? KeyOf(string text, string asked) => Answers.FirstOrDefault(pair => pair.Value == text && pair.Key != asked).Key;
+}
 
 public sealed partial class RetrievalTask
 {
@@ -44,7 +48,7 @@ public sealed partial class RetrievalTask
         PlannedQuery[] byDepth = [.. plan.Queries.OrderBy(query => facts[query.Facts[0]].Fact.Start)];
         int count = Math.Min(HaystackQuestions, byDepth.Length), offset = random.Next(byDepth.Length);
         HaystackQuestion[] questions = [.. Enumerable.Range(0, count).Select(i => Question(byDepth[((i * byDepth.Length) + offset) / count], facts))];
-        return new Haystack([.. writer.Tokens], questions, [.. plan.Queries.Select(query => query.Key)]);
+        return new Haystack([.. writer.Tokens], questions, plan.Queries.ToDictionary(query => query.Key, query => query.Text[query.Answer]));
     }
 
     /// <summary>One place of the prose in each of <paramref name="count"/> equal stretches between the margins, or the next one behind it.</summary>

@@ -15,6 +15,9 @@ internal sealed class RetrievalPlan
     private const int ChainMax = 5;
     private const int ValuesMax = 3;
 
+    // In training one wording of so many is of the list.
+    private const int ListedOf = 5;
+
     private readonly SeededRandom _random;
     private readonly TaskKind _kind;
     private readonly Names _names;
@@ -29,14 +32,7 @@ internal sealed class RetrievalPlan
         _random = random;
         _kind = kind;
         _names = new Names(random, split);
-        Wording[] wordings = kind switch
-        {
-            TaskKind.Induction => Wordings.Induction,
-            TaskKind.Variables => Wordings.Variables,
-            TaskKind.Needle => Wordings.Needle,
-            _ => Wordings.PassKey,
-        };
-        _wording = random.Pick(Splits.Of(wordings, split));
+        _wording = ChooseWording(random, kind, split);
         _listQuestion = random.Pick(Splits.Of(Wordings.Lists, split));
     }
 
@@ -74,6 +70,22 @@ internal sealed class RetrievalPlan
         }
 
         AddQuery(_wording.Question, key, number, first);
+    }
+
+    /// <summary>One of a list; in training mostly one put together anew.</summary>
+    private static Wording ChooseWording(SeededRandom random, TaskKind kind, Split split)
+    {
+        bool composed = split == Split.Training && kind is not (TaskKind.Induction or TaskKind.Variables) && random.Next(ListedOf) > 0;
+        if (composed)
+            return kind == TaskKind.Needle ? ComposedWordings.Needle(random) : ComposedWordings.PassKey(random);
+        Wording[] wordings = kind switch
+        {
+            TaskKind.Induction => Wordings.Induction,
+            TaskKind.Variables => Wordings.Variables,
+            TaskKind.Needle => Wordings.Needle,
+            _ => Wordings.PassKey,
+        };
+        return random.Pick(Splits.Of(wordings, split));
     }
 
     private string Key() => _kind switch

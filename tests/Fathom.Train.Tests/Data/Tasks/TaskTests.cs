@@ -144,6 +144,24 @@ public class TaskTests
     }
 
     [Fact]
+    public void Wordings_put_together_are_many_and_none_is_validation_s_or_the_test_s()
+    {
+        var random = new SeededRandom(1);
+        foreach ((Func<SeededRandom, Wording> make, Wording[] list, int least) in new[] { (ComposedWordings.Needle, Wordings.Needle, 3000), ((Func<SeededRandom, Wording>)ComposedWordings.PassKey, Wordings.PassKey, 300) })
+        {
+            Wording[] made = [.. Enumerable.Range(0, 4000).Select(_ => make(random))];
+            Assert.True(made.Distinct().Count() > least);
+            Assert.All(made, wording => Assert.Single(Regex.Matches(wording.Fact, "{k}")));
+            Assert.All(made, wording => Assert.Single(Regex.Matches(wording.Fact, "{v}")));
+            Assert.All(made, wording => Assert.Matches(@"^ [A-Z{].*\.$", wording.Fact));
+            Assert.All(made, wording => Assert.Matches("^ ([A-Z].*)?{k}.* $", wording.Question));
+            Wording[] kept = [.. Splits.Of(list, Split.Validation), .. Splits.Of(list, Split.Test)];
+            Assert.Empty(made.Select(wording => wording.Fact).Intersect(kept.Select(wording => wording.Fact)));
+            Assert.Empty(made.Select(wording => wording.Question).Intersect(kept.Select(wording => wording.Question)));
+        }
+    }
+
+    [Fact]
     public void Half_of_the_texts_have_one_contract_and_terms_are_of_the_split()
     {
         var task = new ContractTask(LearntTokenizer.Value, s_prose, Split.Test);
