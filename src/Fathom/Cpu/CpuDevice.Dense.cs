@@ -82,35 +82,36 @@ public sealed partial class CpuDevice
     {
         public void Run(int first, int count, int worker)
         {
-            int rows = x.Rows, size = Math.Max(rows, 2) * Tile.Width;
-            Span<float> acc = scratch[worker].Floats(size + RowFactors.ScratchFloats(w, codes));
-            // Of one row, the first half of the items goes along with the second, so that both run through memory without a gap; in a stack,
-            // where pieces of the row differ, neighbours go together.
-            int pairs = rows == 1 && w.Count == 1 ? count / 2 : 0;
-            for (int item = first; item < first + pairs; item++)
+            Span<float> acc = scratch[worker].Floats((Math.Max(x.Rows, 2) * Tile.Width) + RowFactors.ScratchFloats(w, codes));
+            while (count > 0)
             {
-                Factors(0).RunPair(w, w.Panel(0, item), w.Panel(0, item + pairs), acc);
-                Store(0, item, acc[..Tile.Width]);
-                Store(0, item + pairs, acc.Slice(Tile.Width, Tile.Width));
-            }
-            for (int item = first + (2 * pairs); item < first + count; item++)
-            {
-                (int group, int panel) = Math.DivRem(item, w.Panels);
-                if (rows == 1 && panel + 1 < w.Panels && item + 1 < first + count)
-                {
-                    Factors(group).RunPair(w, w.Panel(group, panel), w.Panel(group, panel + 1), acc);
-                    Store(group, panel, acc[..Tile.Width]);
-                    Store(group, panel + 1, acc.Slice(Tile.Width, Tile.Width));
-                    item++;
-                    continue;
-                }
-                Span<float> sums = acc[..(rows * Tile.Width)];
-                Factors(group).RunPanel(w, w.Panel(group, panel), sums, acc[size..]);
-                Store(group, panel, sums);
+                (int group, int panel) = Math.DivRem(first, w.Panels);
+                int panels = Math.Min(count, w.Panels - panel);
+                Multiply(group, panel, panels, acc);
+                (first, count) = (first + panels, count - panels);
             }
         }
 
-        private RowFactors Factors(int group) => new(x.Span<float>()[(group * w.Columns)..], x.Columns, codes, group * x.Rows);
+        private void Multiply(int group, int panel, int count, Span<float> acc)
+        {
+            int rows = x.Rows, size = Math.Max(rows, 2) * Tile.Width;
+            RowFactors factors = new(x.Span<float>()[(group * w.Columns)..], x.Columns, codes, group * rows);
+            // Of one row, the first half of the panels goes along with the second, so that both run through memory without a gap.
+            int pairs = rows == 1 ? count / 2 : 0;
+            for (int end = panel + pairs; panel < end; panel++)
+            {
+                factors.RunPair(w, w.Panel(group, panel), w.Panel(group, panel + pairs), acc);
+                Store(group, panel, acc[..Tile.Width]);
+                Store(group, panel + pairs, acc.Slice(Tile.Width, Tile.Width));
+            }
+            Span<float> sums = acc[..(rows * Tile.Width)];
+            panel += pairs;
+            for (int end = panel + count - (2 * pairs); panel < end; panel++)
+            {
+                factors.RunPanel(w, w.Panel(group, panel), sums, acc[size..]);
+                Store(group, panel, sums);
+            }
+        }
 
         private void Store(int group, int panel, ReadOnlySpan<float> acc)
         {

@@ -139,21 +139,32 @@ public sealed partial class CpuDevice
     {
         public void Run(int first, int count, int worker)
         {
-            for (int item = first; item < first + count; item++)
+            while (count > 0)
             {
-                ExpertGroup group = groups.Find(item, down: true, out int panel);
-                WeightMatrix down = group.Expert.Down;
-                int size = Math.Max(group.Rows, 2) * Tile.Width;
-                Span<float> acc = scratch[worker].Floats(size + RowFactors.ScratchFloats(down, hiddenCodes)), sums = acc[..(group.Rows * Tile.Width)];
-                RowFactors x = Factors(products, hiddenCodes, group, down.Columns);
-                if (group.Rows == 1 && panel + 1 < down.Panels && item + 1 < first + count)
-                {
-                    x.RunPair(down, down.Panel(group.Matrix, panel), down.Panel(group.Matrix, panel + 1), acc);
-                    Store(group, panel, sums);
-                    Store(group, panel + 1, acc.Slice(Tile.Width, Tile.Width));
-                    item++;
-                    continue;
-                }
+                ExpertGroup group = groups.Find(first, down: true, out int panel);
+                int panels = Math.Min(count, group.Expert.Down.Panels - panel);
+                Multiply(group, panel, panels, scratch[worker]);
+                (first, count) = (first + panels, count - panels);
+            }
+        }
+
+        private void Multiply(in ExpertGroup group, int panel, int count, Scratch own)
+        {
+            WeightMatrix down = group.Expert.Down;
+            int size = Math.Max(group.Rows, 2) * Tile.Width;
+            Span<float> acc = own.Floats(size + RowFactors.ScratchFloats(down, hiddenCodes)), sums = acc[..(group.Rows * Tile.Width)];
+            RowFactors x = Factors(products, hiddenCodes, group, down.Columns);
+            // Halves of one row's panels go side by side: see MatMulJob.
+            int pairs = group.Rows == 1 ? count / 2 : 0;
+            for (int end = panel + pairs; panel < end; panel++)
+            {
+                x.RunPair(down, down.Panel(group.Matrix, panel), down.Panel(group.Matrix, panel + pairs), acc);
+                Store(group, panel, sums);
+                Store(group, panel + pairs, acc.Slice(Tile.Width, Tile.Width));
+            }
+            panel += pairs;
+            for (int end = panel + count - (2 * pairs); panel < end; panel++)
+            {
                 x.RunPanel(down, down.Panel(group.Matrix, panel), sums, acc[size..]);
                 Store(group, panel, sums);
             }
