@@ -5,6 +5,13 @@ namespace Fathom.Cpu;
 
 public sealed partial class CpuDevice
 {
+    // Panels of a matrix for which copying the rows once costs less than it saves.
+    private const int PanelsWorthCutting = 32;
+
+    private const int NotCut = -1;
+
+    private readonly Scratch _blocks = new();
+
     /// <inheritdoc/>
     public override void Embed(in Tensor table, in Tensor ids, in Tensor y)
     {
@@ -71,46 +78,78 @@ public sealed partial class CpuDevice
     private void Multiply(WeightMatrix w, in Tensor x, in Tensor y)
     {
         int items = w.Count * w.Panels;
-        IntegerRows codes = TakesIntegers(w) ? Encode(x, w.Count) : default;
-        _pool.Run(items, _pool.Chunk(items, (long)x.Rows * w.Columns * PanelLayout.Rows), new MatMulJob(w, x, codes, y, _scratch));
+        long work = (long)x.Rows * w.Columns * PanelLayout.Rows;
+        bool integers = TakesIntegers(w);
+        if (!integers && x.Rows >= Kernels.MatMul.ManyRows && w.Panels >= PanelsWorthCutting)
+        {
+            int columns = FactorLayout.Padded(w.Columns);
+            var blocks = new Tensor(_blocks.Storage((long)x.Rows * columns * sizeof(float)), 0, DType.F32, 1, x.Rows, columns);
+            for (int group = 0; group < w.Count; group++)
+            {
+                RunRows(x, w.Columns, new CutJob(x, group * w.Columns, w.Columns, blocks));
+                _pool.Run(w.Panels, _pool.Chunk(w.Panels, work), new MatMulJob(w, group, blocks, default, y, _scratch));
+            }
+            return;
+        }
+        IntegerRows codes = integers ? Encode(x, w.Count) : default;
+        // Of one row, panels go in pairs, unless that would leave a thread without any.
+        int least = x.Rows == 1 && items >= 2 * _pool.Threads ? 2 : 1;
+        _pool.Run(items, Math.Max(least, _pool.Chunk(items, work)), new MatMulJob(w, NotCut, x, codes, y, _scratch));
     }
 
     private void RunRows<TJob>(in Tensor x, long work, in TJob job) where TJob : struct, IRangeJob =>
         _pool.Run(x.Rows, _pool.Chunk(x.Rows, work), job);
 
-    private readonly struct MatMulJob(WeightMatrix w, Tensor x, IntegerRows codes, Tensor y, Scratch[] scratch) : IRangeJob
+    // Columns of every row, cut into blocks.
+    private readonly struct CutJob(Tensor x, int firstColumn, int columns, Tensor blocks) : IRangeJob
     {
         public void Run(int first, int count, int worker)
         {
-            int rows = x.Rows, size = Math.Max(rows, 2) * Tile.Width;
-            Span<float> acc = scratch[worker].Floats(size + RowFactors.ScratchFloats(w, codes));
-            // Of one row, the first half of the items goes along with the second, so that both run through memory without a gap; in a stack,
-            // where pieces of the row differ, neighbours go together.
-            int pairs = rows == 1 && w.Count == 1 ? count / 2 : 0;
-            for (int item = first; item < first + pairs; item++)
+            FactorLayout layout = FactorLayout.Blocks(x.Rows);
+            for (int t = first; t < first + count; t++)
             {
-                Factors(0).RunPair(w, w.Panel(0, item), w.Panel(0, item + pairs), acc);
-                Store(0, item, acc[..Tile.Width]);
-                Store(0, item + pairs, acc.Slice(Tile.Width, Tile.Width));
+                layout.Store(x.Row(t).Span<float>().Slice(firstColumn, columns), t, blocks.Span<float>());
             }
-            for (int item = first + (2 * pairs); item < first + count; item++)
+        }
+    }
+
+    // Of the stack's one matrix whose rows x holds, cut into blocks; or of all, where x holds whole rows of pieces.
+    private readonly struct MatMulJob(WeightMatrix w, int cutGroup, Tensor x, IntegerRows codes, Tensor y, Scratch[] scratch) : IRangeJob
+    {
+        public void Run(int first, int count, int worker)
+        {
+            Span<float> acc = scratch[worker].Floats((Math.Max(x.Rows, 2) * Tile.Width) + RowFactors.ScratchFloats(w, codes));
+            while (count > 0)
             {
-                (int group, int panel) = Math.DivRem(item, w.Panels);
-                if (rows == 1 && panel + 1 < w.Panels && item + 1 < first + count)
-                {
-                    Factors(group).RunPair(w, w.Panel(group, panel), w.Panel(group, panel + 1), acc);
-                    Store(group, panel, acc[..Tile.Width]);
-                    Store(group, panel + 1, acc.Slice(Tile.Width, Tile.Width));
-                    item++;
-                    continue;
-                }
-                Span<float> sums = acc[..(rows * Tile.Width)];
-                Factors(group).RunPanel(w, w.Panel(group, panel), sums, acc[size..]);
-                Store(group, panel, sums);
+                (int group, int panel) = Math.DivRem(first, w.Panels);
+                int panels = Math.Min(count, w.Panels - panel);
+                Multiply(cutGroup == NotCut ? group : cutGroup, panel, panels, acc);
+                (first, count) = (first + panels, count - panels);
             }
         }
 
-        private RowFactors Factors(int group) => new(x.Span<float>()[(group * w.Columns)..], x.Columns, codes, group * x.Rows);
+        private void Multiply(int group, int panel, int count, Span<float> acc)
+        {
+            int rows = x.Rows, size = Math.Max(rows, 2) * Tile.Width;
+            RowFactors factors = cutGroup == NotCut
+                ? new(x.Span<float>()[(group * w.Columns)..], FactorLayout.Whole(x.Columns), codes, group * rows)
+                : new(x.Span<float>(), FactorLayout.Blocks(rows), default, 0);
+            // Of one row, the first half of the panels goes along with the second, so that both run through memory without a gap.
+            int pairs = rows == 1 ? count / 2 : 0;
+            for (int end = panel + pairs; panel < end; panel++)
+            {
+                factors.RunPair(w, w.Panel(group, panel), w.Panel(group, panel + pairs), acc);
+                Store(group, panel, acc[..Tile.Width]);
+                Store(group, panel + pairs, acc.Slice(Tile.Width, Tile.Width));
+            }
+            Span<float> sums = acc[..(rows * Tile.Width)];
+            panel += pairs;
+            for (int end = panel + count - (2 * pairs); panel < end; panel++)
+            {
+                factors.RunPanel(w, w.Panel(group, panel), sums, acc[size..]);
+                Store(group, panel, sums);
+            }
+        }
 
         private void Store(int group, int panel, ReadOnlySpan<float> acc)
         {

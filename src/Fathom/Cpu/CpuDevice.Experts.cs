@@ -38,17 +38,17 @@ public sealed partial class CpuDevice
     public override void Experts(
         in Tensor x, in Tensor experts, in Tensor weights, ExpertOperand routed, ExpertOperand? sharedExpert, float limit, in Tensor y)
     {
-        _groups.Sort(experts, weights, routed, sharedExpert);
+        // Integers have a layout of their own.
+        bool cut = NumericMode == NumericMode.Exact;
+        _groups.Sort(experts, weights, routed, sharedExpert, cut);
         _groups.WillNeed();
         int d = x.Columns, hidden = Math.Max(routed.Gate.Rows, sharedExpert?.Gate.Rows ?? 0), pairs = _groups.Pairs;
-        Storage storage = _pairs.Storage((long)pairs * ((2 * d) + hidden) * sizeof(float));
-        var inputs = new Tensor(storage, 0, DType.F32, 1, pairs, d);
+        int columns = cut ? FactorLayout.Padded(d) : d, hiddenColumns = cut ? FactorLayout.Padded(hidden) : hidden;
+        Storage storage = _pairs.Storage((long)pairs * ((2 * columns) + hiddenColumns) * sizeof(float));
+        var inputs = new Tensor(storage, 0, DType.F32, 1, pairs, columns);
         var outputs = new Tensor(storage, inputs.Count * sizeof(float), DType.F32, 1, pairs, d);
-        var products = new Tensor(storage, 2 * inputs.Count * sizeof(float), DType.F32, 1, pairs, hidden);
-        for (int pair = 0; pair < pairs; pair++)
-        {
-            x.Row(_groups.RowOf(pair)).Span<float>().CopyTo(inputs.Row(pair).Span<float>());
-        }
+        var products = new Tensor(storage, 2 * inputs.Count * sizeof(float), DType.F32, 1, pairs, hiddenColumns);
+        RunRows(inputs, d, new GatherJob(_groups, x, inputs));
         bool integers = TakesIntegers(routed.Gate) || TakesIntegers(sharedExpert?.Gate);
         IntegerRows codes = integers ? Encode(inputs, pieces: 1) : default;
         integers = TakesIntegers(routed.Down) || TakesIntegers(sharedExpert?.Down);
@@ -94,8 +94,22 @@ public sealed partial class CpuDevice
         }
     }
 
-    private static RowFactors Factors(in Tensor x, in IntegerRows codes, in ExpertGroup group, int columns) => new(
-        x.Slice(group.FirstPair, group.Rows).Span<float>()[..(((group.Rows - 1) * x.Columns) + columns)], x.Columns, codes, group.FirstPair);
+    private static RowFactors Factors(in Tensor x, in IntegerRows codes, in ExpertGroup group) =>
+        new(x.Slice(group.FirstPair, group.Rows).Span<float>(), group.Layout(x.Columns), codes, group.FirstPair);
+
+    // A row for each pair; those of a group together.
+    private readonly struct GatherJob(ExpertGroups groups, Tensor x, Tensor inputs) : IRangeJob
+    {
+        public void Run(int first, int count, int worker)
+        {
+            for (int pair = first; pair < first + count; pair++)
+            {
+                ExpertGroup group = groups.OfPair(pair);
+                Span<float> rows = inputs.Slice(group.FirstPair, group.Rows).Span<float>();
+                group.Layout(inputs.Columns).Store(x.Row(groups.RowOf(pair)).Span<float>(), pair - group.FirstPair, rows);
+            }
+        }
+    }
 
     // One panel of one expert: 32 hidden units of all its rows.
     private readonly struct GateUpJob(
@@ -110,7 +124,7 @@ public sealed partial class CpuDevice
                 int size = group.Rows * Tile.Width;
                 int rest = Math.Max(RowFactors.ScratchFloats(gate, codes), RowFactors.ScratchFloats(up, codes));
                 Span<float> acc = scratch[worker].Floats((2 * size) + rest), gates = acc[..size], ups = acc.Slice(size, size);
-                RowFactors x = Factors(inputs, codes, group, gate.Columns);
+                RowFactors x = Factors(inputs, codes, group);
                 if (group.Rows == 1 && gate.Format == up.Format)
                 {
                     x.RunPair(gate, gate.Panel(group.Matrix, panel), up.Panel(group.Matrix, panel), acc);
@@ -121,9 +135,10 @@ public sealed partial class CpuDevice
                     x.RunPanel(up, up.Panel(group.Matrix, panel), ups, acc[(2 * size)..]);
                 }
                 int column = panel * Tile.Width, valid = Math.Min(Tile.Width, gate.Rows - column);
+                FactorLayout layout = group.Layout(products.Columns);
                 for (int r = 0; r < group.Rows; r++)
                 {
-                    Span<float> units = products.Row(group.FirstPair + r).Span<float>().Slice(column, valid);
+                    Span<float> units = products.Slice(group.FirstPair, group.Rows).Span<float>().Slice(layout.Place(r, column), valid);
                     Kernels.SwiGlu.Run(
                         gates.Slice(r * Tile.Width, valid), ups.Slice(r * Tile.Width, valid), limit, groups.WeightOf(group.FirstPair + r), units);
                     if (hiddenCodes.Fit(down))
@@ -139,21 +154,32 @@ public sealed partial class CpuDevice
     {
         public void Run(int first, int count, int worker)
         {
-            for (int item = first; item < first + count; item++)
+            while (count > 0)
             {
-                ExpertGroup group = groups.Find(item, down: true, out int panel);
-                WeightMatrix down = group.Expert.Down;
-                int size = Math.Max(group.Rows, 2) * Tile.Width;
-                Span<float> acc = scratch[worker].Floats(size + RowFactors.ScratchFloats(down, hiddenCodes)), sums = acc[..(group.Rows * Tile.Width)];
-                RowFactors x = Factors(products, hiddenCodes, group, down.Columns);
-                if (group.Rows == 1 && panel + 1 < down.Panels && item + 1 < first + count)
-                {
-                    x.RunPair(down, down.Panel(group.Matrix, panel), down.Panel(group.Matrix, panel + 1), acc);
-                    Store(group, panel, sums);
-                    Store(group, panel + 1, acc.Slice(Tile.Width, Tile.Width));
-                    item++;
-                    continue;
-                }
+                ExpertGroup group = groups.Find(first, down: true, out int panel);
+                int panels = Math.Min(count, group.Expert.Down.Panels - panel);
+                Multiply(group, panel, panels, scratch[worker]);
+                (first, count) = (first + panels, count - panels);
+            }
+        }
+
+        private void Multiply(in ExpertGroup group, int panel, int count, Scratch own)
+        {
+            WeightMatrix down = group.Expert.Down;
+            int size = Math.Max(group.Rows, 2) * Tile.Width;
+            Span<float> acc = own.Floats(size + RowFactors.ScratchFloats(down, hiddenCodes)), sums = acc[..(group.Rows * Tile.Width)];
+            RowFactors x = Factors(products, hiddenCodes, group);
+            // Halves of one row's panels go side by side: see MatMulJob.
+            int pairs = group.Rows == 1 ? count / 2 : 0;
+            for (int end = panel + pairs; panel < end; panel++)
+            {
+                x.RunPair(down, down.Panel(group.Matrix, panel), down.Panel(group.Matrix, panel + pairs), acc);
+                Store(group, panel, sums);
+                Store(group, panel + pairs, acc.Slice(Tile.Width, Tile.Width));
+            }
+            panel += pairs;
+            for (int end = panel + count - (2 * pairs); panel < end; panel++)
+            {
                 x.RunPanel(down, down.Panel(group.Matrix, panel), sums, acc[size..]);
                 Store(group, panel, sums);
             }

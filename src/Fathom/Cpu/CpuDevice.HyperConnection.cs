@@ -86,7 +86,7 @@ public sealed partial class CpuDevice
                 int row = group * rowsEach, rows = Math.Min(rowsEach, streams.Rows - row);
                 Kernels.MatMul.RunPanel(
                     w.Format, w.Panel(0, panel).Slice(piece * bytes, bytes), columns, streams.Slice(row, rows).Span<float>()[(piece * columns)..],
-                    streams.Columns, products.Of(panel, piece, row, rows), scratch[worker].Floats(Kernels.MatMul.ScratchFloats));
+                    FactorLayout.Whole(streams.Columns), products.Of(panel, piece, row, rows), scratch[worker].Floats(Kernels.MatMul.ScratchFloats));
             }
         }
     }

@@ -74,6 +74,7 @@ public sealed partial class CpuDevice : Device
             scratch.Dispose();
         }
         _pairs.Dispose();
+        _blocks.Dispose();
         _integers.Dispose();
         _hiddenIntegers.Dispose();
         _candidates.Dispose();

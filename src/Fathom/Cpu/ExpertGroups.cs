@@ -1,3 +1,4 @@
+using Fathom.Cpu.Kernels;
 using Fathom.Devices;
 using Fathom.Tensors;
 
@@ -8,7 +9,13 @@ namespace Fathom.Cpu;
 /// <param name="Matrix">which of the stack</param>
 /// <param name="FirstPair">its first (token, slot) pair</param>
 /// <param name="Rows">its pairs</param>
-internal readonly record struct ExpertGroup(ExpertOperand Expert, int Matrix, int FirstPair, int Rows);
+/// <param name="IsCut">whether its rows are cut into blocks of columns</param>
+internal readonly record struct ExpertGroup(ExpertOperand Expert, int Matrix, int FirstPair, int Rows, bool IsCut)
+{
+    /// <summary>How its rows lie in memory.</summary>
+    /// <param name="stride">elements from one whole row to the next</param>
+    public FactorLayout Layout(int stride) => IsCut ? FactorLayout.Blocks(Rows) : FactorLayout.Whole(stride);
+}
 
 /// <summary>
 /// (Token, slot) pairs sorted by expert, so that an expert's weights are read once for all its rows. The shared expert is one more slot of
@@ -22,6 +29,7 @@ internal sealed class ExpertGroups
     private int[] _pairOfSlot = [];
     private ExpertGroup[] _groups = [];
     private int _slots;
+    private bool _cut;
 
     /// <summary>Experts with at least one row.</summary>
     public int Count { get; private set; }
@@ -34,8 +42,10 @@ internal sealed class ExpertGroups
     /// <param name="weights">F32, (T, k)</param>
     /// <param name="routed">the stacks</param>
     /// <param name="shared">the shared expert, or null</param>
-    public void Sort(in Tensor experts, in Tensor weights, ExpertOperand routed, ExpertOperand? shared)
+    /// <param name="cut">whether the rows of groups that have many are cut into blocks</param>
+    public void Sort(in Tensor experts, in Tensor weights, ExpertOperand routed, ExpertOperand? shared, bool cut)
     {
+        _cut = cut;
         int rows = experts.Rows, k = experts.Columns, count = routed.Gate.Count;
         _slots = shared is null ? k : k + 1;
         Pairs = rows * _slots;
@@ -55,7 +65,7 @@ internal sealed class ExpertGroups
         }
         if (shared is not null)
         {
-            _groups[Count++] = new ExpertGroup(shared, 0, rows * k, rows);
+            _groups[Count++] = Group(shared, 0, rows * k, rows);
             for (int row = 0; row < rows; row++)
             {
                 Place((rows * k) + row, row, k, 1);
@@ -104,6 +114,20 @@ internal sealed class ExpertGroups
         return _groups[i];
     }
 
+    /// <summary>The group that a pair is in.</summary>
+    public ExpertGroup OfPair(int pair)
+    {
+        int i = 0;
+        while (pair >= _groups[i].FirstPair + _groups[i].Rows)
+        {
+            i++;
+        }
+        return _groups[i];
+    }
+
+    private ExpertGroup Group(ExpertOperand expert, int matrix, int firstPair, int rows) =>
+        new(expert, matrix, firstPair, rows, _cut && rows >= MatMul.ManyRows);
+
     private static int Panels(in ExpertGroup group, bool down) => down ? group.Expert.Down.Panels : group.Expert.Gate.Panels;
 
     // Counts become the first pair of each expert.
@@ -117,7 +141,7 @@ internal sealed class ExpertGroups
             _counts[expert] = pair;
             if (rows > 0)
             {
-                _groups[Count++] = new ExpertGroup(routed, expert, pair, rows);
+                _groups[Count++] = Group(routed, expert, pair, rows);
                 pair += rows;
             }
         }

@@ -4,11 +4,11 @@ using Fathom.Tensors;
 namespace Fathom.Cpu;
 
 /// <summary>The rows that one matrix is multiplied with: as integers where there are such and the weights are FP4, else as singles.</summary>
-/// <param name="x">(T, ≥ K), row stride <paramref name="stride"/></param>
-/// <param name="stride">elements from one row to the next</param>
+/// <param name="x">(T, K)</param>
+/// <param name="layout">of x</param>
 /// <param name="codes">the same rows as integers, or none</param>
 /// <param name="group">which of the codes the first row is</param>
-internal readonly ref struct RowFactors(ReadOnlySpan<float> x, int stride, IntegerRows codes, int group)
+internal readonly ref struct RowFactors(ReadOnlySpan<float> x, FactorLayout layout, IntegerRows codes, int group)
 {
     private readonly ReadOnlySpan<float> _x = x;
 
@@ -25,7 +25,7 @@ internal readonly ref struct RowFactors(ReadOnlySpan<float> x, int stride, Integ
             codes.Multiply(group, panel, w.Columns, acc, scratch);
             return;
         }
-        MatMul.RunPanel(w.Format, panel, w.Columns, _x, stride, acc, scratch);
+        MatMul.RunPanel(w.Format, panel, w.Columns, _x, layout, acc, scratch);
     }
 
     /// <summary>Two panels of the one row.</summary>

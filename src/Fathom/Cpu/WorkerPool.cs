@@ -55,7 +55,7 @@ internal sealed class WorkerPool : IDisposable
 
     /// <summary>Does all <paramref name="count"/> items and returns when they are done.</summary>
     /// <param name="count">number of items</param>
-    /// <param name="chunk">items handed out at a time</param>
+    /// <param name="chunk">items handed out at a time; fewer towards the end, so that threads end together</param>
     /// <param name="job">the work</param>
     public void Run<TJob>(int count, int chunk, in TJob job) where TJob : struct, IRangeJob
     {
@@ -74,7 +74,7 @@ internal sealed class WorkerPool : IDisposable
         }
         var typed = (Runner<TJob>)runner;
         typed.Job = job;
-        typed.Begin(count, chunk);
+        typed.Begin(count, chunk, Threads);
         Start(typed);
         typed.Run(0);
         Finish();
@@ -188,13 +188,15 @@ internal sealed class WorkerPool : IDisposable
     {
         private int _count;
         private int _chunk;
+        private int _threads;
         private int _next;
         private Exception? _failure;
 
-        public void Begin(int count, int chunk)
+        public void Begin(int count, int chunk, int threads)
         {
             _count = count;
             _chunk = chunk;
+            _threads = threads;
             _failure = null;
             Volatile.Write(ref _next, 0);
         }
@@ -203,9 +205,9 @@ internal sealed class WorkerPool : IDisposable
         {
             try
             {
-                for (int first = Claim(); first < _count; first = Claim())
+                for (int taken = Claim(out int first); taken > 0; taken = Claim(out first))
                 {
-                    RunItems(first, Math.Min(_chunk, _count - first), worker);
+                    RunItems(first, taken, worker);
                 }
             }
             catch (Exception failure) when (worker >= 0)
@@ -227,8 +229,24 @@ internal sealed class WorkerPool : IDisposable
 
         protected abstract void RunItems(int first, int count, int worker);
 
-        // At most (threads + 1) · chunk beyond the count, which stays far below 2³¹.
-        private int Claim() => Interlocked.Add(ref _next, _chunk) - _chunk;
+        // At most half of what is left is out at once, down to an eighth of a chunk: then the thread that is last has little to do alone. Even
+        // numbers, for jobs that take items in pairs.
+        private int Claim(out int first)
+        {
+            first = Volatile.Read(ref _next);
+            while (first < _count)
+            {
+                int left = _count - first, share = Math.Min(_chunk, Math.Max(left / (2 * _threads), _chunk / 8));
+                int taken = Math.Min(left, Math.Max(share & ~1, Math.Min(_chunk, 2)));
+                int found = Interlocked.CompareExchange(ref _next, first + taken, first);
+                if (found == first)
+                {
+                    return taken;
+                }
+                first = found;
+            }
+            return 0;
+        }
     }
 
     private sealed class Runner<TJob> : Runner where TJob : struct, IRangeJob

@@ -25,11 +25,14 @@ internal static partial class MatMul
     /// <summary>Floats of scratch that <see cref="RunPanel"/> and <see cref="RunPair"/> need: widened values and their scales.</summary>
     public const int ScratchFloats = (BlockColumns + (BlockColumns / PanelLayout.Fp4Block)) * PanelLayout.Rows;
 
+    /// <summary>
+    /// Rows from which on they may be cut into blocks. Below, decoding a panel again for every four rows costs less than storing its values and
+    /// loading them.
+    /// </summary>
+    public const int ManyRows = 13;
+
     // Rows for which a panel is decoded once: their chains and blocks' sums take half of the registers.
     private const int FewRows = 4;
-
-    // Below, decoding a panel again for every four rows costs less than storing its values and loading them.
-    private const int ManyRows = 13;
 
     // Bytes to fetch ahead of each stream: beyond a page the processor does not do so by itself.
     private const int Ahead = 4096;
@@ -37,17 +40,17 @@ internal static partial class MatMul
     /// <param name="format">of the panel</param>
     /// <param name="panel">one packed panel</param>
     /// <param name="columns">K</param>
-    /// <param name="x">(T, K), row stride <paramref name="xStride"/></param>
-    /// <param name="xStride">elements from one row to the next</param>
+    /// <param name="x">(T, K)</param>
+    /// <param name="layout">of x; blocks only of <see cref="ManyRows"/> rows or more</param>
     /// <param name="acc">(T, 32); overwritten</param>
     /// <param name="scratch"><see cref="ScratchFloats"/></param>
     public static void RunPanel(
-        WeightFormat format, ReadOnlySpan<byte> panel, int columns, ReadOnlySpan<float> x, int xStride, Span<float> acc, Span<float> scratch)
+        WeightFormat format, ReadOnlySpan<byte> panel, int columns, ReadOnlySpan<float> x, FactorLayout layout, Span<float> acc, Span<float> scratch)
     {
         int rows = acc.Length / PanelLayout.Rows;
         if (rows >= ManyRows || !StaysInRegisters(format, columns))
         {
-            RunWidened(format, panel, columns, x, xStride, acc, scratch);
+            RunWidened(format, panel, columns, x, layout, acc, scratch);
             return;
         }
         if (rows == 1)
@@ -58,7 +61,7 @@ internal static partial class MatMul
         }
         for (int t = 0; t < rows; t += FewRows)
         {
-            Few(format, panel, columns, x[(t * xStride)..], xStride, acc[(t * PanelLayout.Rows)..Math.Min(acc.Length, (t + FewRows) * PanelLayout.Rows)]);
+            Few(format, panel, columns, x[(t * layout.Stride)..], layout.Stride, acc[(t * PanelLayout.Rows)..Math.Min(acc.Length, (t + FewRows) * PanelLayout.Rows)]);
         }
     }
 
@@ -77,8 +80,8 @@ internal static partial class MatMul
             RunStreams(format, first, second, x, low, high);
             return;
         }
-        RunPanel(format, first, x.Length, x, x.Length, low, scratch);
-        RunPanel(format, second, x.Length, x, x.Length, high, scratch);
+        RunPanel(format, first, x.Length, x, FactorLayout.Whole(x.Length), low, scratch);
+        RunPanel(format, second, x.Length, x, FactorLayout.Whole(x.Length), high, scratch);
     }
 
     /// <summary>Copies the first <paramref name="count"/> of 32 columns to their place in y (T, N).</summary>
@@ -134,22 +137,29 @@ internal static partial class MatMul
     }
 
     private static void RunWidened(
-        WeightFormat format, ReadOnlySpan<byte> panel, int columns, ReadOnlySpan<float> x, int xStride, Span<float> acc, Span<float> scratch)
+        WeightFormat format, ReadOnlySpan<byte> panel, int columns, ReadOnlySpan<float> x, FactorLayout layout, Span<float> acc, Span<float> scratch)
     {
         acc.Clear();
-        if (format == WeightFormat.F32)
+        if (format == WeightFormat.F32 && layout.BlockStride == BlockColumns)
         {
-            Tile.Accumulate(MemoryMarshal.Cast<byte, float>(panel), PanelLayout.Rows, columns, x, xStride, acc);
+            Tile.Accumulate(MemoryMarshal.Cast<byte, float>(panel), PanelLayout.Rows, columns, x, layout.Stride, acc);
             return;
         }
         Span<float> w = scratch[..(BlockColumns * PanelLayout.Rows)], scales = scratch[w.Length..];
         for (int k = 0; k < columns; k += BlockColumns)
         {
             int count = Math.Min(BlockColumns, columns - k);
+            ReadOnlySpan<float> factors = x[layout.Place(0, k)..];
+            if (format == WeightFormat.F32)
+            {
+                ReadOnlySpan<float> values = MemoryMarshal.Cast<byte, float>(panel).Slice(k * PanelLayout.Rows, count * PanelLayout.Rows);
+                Tile.Accumulate(values, PanelLayout.Rows, count, factors, layout.Stride, acc);
+                continue;
+            }
             if (format == WeightFormat.Bf16)
             {
                 WidenBf16(panel.Slice(k * PanelLayout.Line, count * PanelLayout.Line), w);
-                Tile.Accumulate(w, PanelLayout.Rows, count, x[k..], xStride, acc);
+                Tile.Accumulate(w, PanelLayout.Rows, count, factors, layout.Stride, acc);
                 continue;
             }
             int block = format == WeightFormat.Fp8 ? PanelLayout.Fp8Block : PanelLayout.Fp4Block, codes = PanelLayout.CodeBytes(format, count);
@@ -162,7 +172,7 @@ internal static partial class MatMul
             {
                 WidenFp4(panel, codes, w);
             }
-            BlockTile.Accumulate(w, scales, block, count, x[k..], xStride, acc);
+            BlockTile.Accumulate(w, scales, block, count, factors, layout.Stride, acc);
             panel = panel[PanelLayout.GroupBytes(format, count)..];
         }
     }
