@@ -58,7 +58,7 @@ internal readonly ref struct ContextRows
     /// <summary>Rows <paramref name="first"/> … as singles, or some columns of them.</summary>
     /// <param name="first">first row</param>
     /// <param name="count">number of rows</param>
-    /// <param name="firstColumn">first column, a multiple of 32</param>
+    /// <param name="firstColumn">first column, a multiple of 32, of 16 where rows are not FP4</param>
     /// <param name="columns">number of columns</param>
     /// <param name="rows">(count, columns), row stride <paramref name="stride"/>; overwritten</param>
     /// <param name="stride">elements from one row to the next</param>
@@ -90,22 +90,18 @@ internal readonly ref struct ContextRows
         DecodeChosen(_selection.Slice(first, count), firstColumn, columns, rows, stride);
     }
 
-    // Chosen rows lie anywhere, so the processor cannot fetch ahead by itself.
+    // Chosen rows lie anywhere, so the processor cannot fetch ahead by itself: some are on their way while those before them are brought together and decoded.
     private unsafe void DecodeChosen(ReadOnlySpan<int> chosen, int firstColumn, int columns, Span<float> rows, int stride)
     {
-        const int Ahead = 8;
+        const int Together = 8;
         RowBlocks blocks = _context.Compressed;
         RowFormat format = blocks.Format;
-        byte** places = stackalloc byte*[Ahead];
+        int bytes = format.Bytes, blockBegin = 0, inBlock = 0, decoded = 0;
+        byte** places = stackalloc byte*[2 * Together];
+        Span<byte> near = stackalloc byte[Together * bytes];
         byte* block = null;
-        int bytes = format.Bytes, blockBegin = 0, inBlock = 0;
-        for (int i = 0; i < chosen.Length + Ahead; i++)
+        for (int i = 0; decoded < chosen.Length; i++)
         {
-            if (i >= Ahead)
-            {
-                var row = new ReadOnlySpan<byte>(places[i % Ahead], bytes);
-                CacheRow.DecodeRows(row, format, firstColumn, columns, rows[((i - Ahead) * stride)..], stride);
-            }
             if (i < chosen.Length)
             {
                 if ((uint)(chosen[i] - blockBegin) >= (uint)inBlock)
@@ -113,8 +109,18 @@ internal readonly ref struct ContextRows
                     blockBegin = chosen[i] / blocks.RowsPerBlock * blocks.RowsPerBlock;
                     block = (byte*)Unsafe.AsPointer(ref blocks.Run(blockBegin, blocks.RowsPerBlock, out inBlock)[0]);    // no object of the runtime's: it stays
                 }
-                places[i % Ahead] = block + ((long)(chosen[i] - blockBegin) * bytes);
-                CacheRow.Fetch(places[i % Ahead], bytes);
+                places[i % (2 * Together)] = block + ((long)(chosen[i] - blockBegin) * bytes);
+                CacheRow.Fetch(places[i % (2 * Together)], bytes);
+            }
+            if (i + 1 - decoded == 2 * Together)
+            {
+                int count = Math.Min(Together, chosen.Length - decoded);
+                for (int j = 0; j < count; j++)
+                {
+                    new ReadOnlySpan<byte>(places[(decoded + j) % (2 * Together)], bytes).CopyTo(near[(j * bytes)..]);
+                }
+                CacheRow.DecodeRows(near[..(count * bytes)], format, firstColumn, columns, rows[(decoded * stride)..], stride);
+                decoded += count;
             }
         }
     }

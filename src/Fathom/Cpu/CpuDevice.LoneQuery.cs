@@ -35,12 +35,17 @@ public sealed partial class CpuDevice
             in Tensor queries, int query, in ContextOperand context, in Tensor sinks, float scale, in Tensor outputs, Scratch scores, Scratch[] scratch)
         {
             // Spans and strips for each thread, so that a late one does less.
-            const int EachThread = 2;
+            const int EachThread = 2, HalfTile = Tile.Width / 2;
             (_queries, _query, _context, _sinks, _scale, _outputs, _scratch) = (queries, query, context, sinks, scale, outputs, scratch);
             _rows = Rows.Count;
             int pieces = EachThread * scratch.Length, tiles = (Columns + Tile.Width - 1) / Tile.Width;
             _rowsEach = (_rows + (pieces * RowProducts.Step) - 1) / (pieces * RowProducts.Step) * RowProducts.Step;
             _columnsEach = (tiles + pieces - 1) / pieces * Tile.Width;
+            if (tiles % scratch.Length != 0 && tiles > scratch.Length && Columns % (scratch.Length * HalfTile) == 0)
+            {
+                // Three tiles for two threads: one and a half for each.
+                _columnsEach = Columns / scratch.Length;
+            }
             _scores = scores.Storage((long)Heads * (ScoreStride(_rows) + 1) * sizeof(float));
         }
 
@@ -88,13 +93,14 @@ public sealed partial class CpuDevice
             int block = BlockRows(_rows, stride, BlockFloats);
             Span<float> floats = _scratch[worker].Floats((block * stride) + (Heads * width));
             Span<float> decoded = floats[..(block * stride)], sums = floats[(block * stride)..];
+            int summed = columns > Tile.Width && columns % Tile.Width == Tile.Width / 2 ? columns : width;
             sums.Clear();
             for (int row = 0; row < _rows; row += block)
             {
                 int inBlock = Math.Min(block, _rows - row);
                 Rows.Load(row, inBlock, first, columns, decoded, stride);
                 Kernels.SparseAttention.AddValues(
-                    Scores[row..], ScoreStride(_rows), decoded, stride, inBlock, sums, Heads * Tile.Width, Heads, width);
+                    Scores[row..], ScoreStride(_rows), decoded, stride, inBlock, sums, Heads * Tile.Width, Heads, summed);
             }
             Write(sums, Inverses, _outputs.Row(_query).Span<float>(), first, columns, Columns);
         }

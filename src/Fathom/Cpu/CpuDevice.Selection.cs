@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Fathom.Cpu.Kernels;
 using Fathom.Tensors;
@@ -9,7 +10,7 @@ public sealed partial class CpuDevice
     // What several threads found for one query: (T, spans, 2 k + 1) words: scores, then indices, then the bar, the k-th best score.
     private readonly Scratch _candidates = new();
 
-    // (T): a bar for each query that a few more than k keys are likely to exceed.
+    // (T): of each query a bar that a few more than k keys are likely to exceed, and the heads that come first.
     private readonly Scratch _guesses = new();
 
     /// <inheritdoc/>
@@ -28,7 +29,7 @@ public sealed partial class CpuDevice
         int keysEach = (((visible + spans - 1) / spans) + SelectJob.ChunkKeys - 1) / SelectJob.ChunkKeys * SelectJob.ChunkKeys;
         HostStorage? candidates = spans == 1 ? null : _candidates.Storage((long)rows * spans * ((2 * k) + 1) * sizeof(int));
         int seenByAll = (firstPosition + 1) / ratio;
-        HostStorage? guesses = KeySample.IsWorthIt(seenByAll, k) ? _guesses.Storage((long)rows * sizeof(float)) : null;
+        HostStorage? guesses = KeySample.IsWorthIt(seenByAll, k) ? _guesses.Storage((long)rows * Unsafe.SizeOf<Guess>()) : null;
         if (guesses is not null)
         {
             _pool.Run(groups, 1, new GuessJob(queries, weights, keys, seenByAll, k, group, guesses, _scratch));
@@ -55,8 +56,10 @@ public sealed partial class CpuDevice
         }
     }
 
-    // The guess for a query.
-    private static ref float Guess(HostStorage guesses, int query) => ref MemoryMarshal.Cast<byte, float>(guesses.Span((long)query * sizeof(float), sizeof(float)))[0];
+    private readonly record struct Guess(float Bar, int FirstHeads);
+
+    private static ref Guess GuessOf(HostStorage guesses, int query) =>
+        ref MemoryMarshal.Cast<byte, Guess>(guesses.Span((long)query * Unsafe.SizeOf<Guess>(), Unsafe.SizeOf<Guess>()))[0];
 
     // Scores and indices that one span of keys has for a query.
     private static Span<int> Candidates(HostStorage candidates, int index, int k) => Words(candidates, index, k)[..(2 * k)];
@@ -86,7 +89,8 @@ public sealed partial class CpuDevice
                 KeySample.Score(pass, seen, scores);
                 for (int t = 0; t < inGroup; t++)
                 {
-                    Guess(guesses, query + t) = KeySample.Bar(scores.Slice(t * KeySample.Keys, KeySample.Keys), seen, k);
+                    float bar = KeySample.Bar(scores.Slice(t * KeySample.Keys, KeySample.Keys), seen, k);
+                    GuessOf(guesses, query + t) = new Guess(bar, pass.FirstHeads(t, seen, bar));
                 }
             }
         }
@@ -156,11 +160,13 @@ public sealed partial class CpuDevice
             Span<int> keptIndices = Scratch.Take<int>(ref rest, count * room), chosen = Scratch.Take<int>(ref rest, k);
             Span<TopK.Kept> kept = stackalloc TopK.Kept[count];
             Span<float> bars = stackalloc float[count];
+            Span<int> firstHeads = stackalloc int[count];
             for (int t = 0; t < count; t++)
             {
                 kept[t] = Begin(query + t, span);
+                firstHeads[t] = guesses is null ? 0 : GuessOf(guesses, query + t).FirstHeads;
             }
-            pass.Begin(rest);
+            pass.Begin(rest, firstHeads);
             int end = Math.Min(seen, (span + 1) * keysEach);
             for (int first = span * keysEach; first < end; first += ChunkKeys)
             {
@@ -186,7 +192,7 @@ public sealed partial class CpuDevice
         // k keys before this span are at least as good as the best bar of the spans before it, and of equals the earlier wins. A guess holds for all spans.
         private TopK.Kept Begin(int query, int span)
         {
-            float bar = guesses is null ? float.NegativeInfinity : Guess(guesses, query);
+            float bar = guesses is null ? float.NegativeInfinity : GuessOf(guesses, query).Bar;
             for (int before = 0; before < span; before++)
             {
                 bar = MathF.Max(bar, Volatile.Read(ref Bar(candidates!, (query * spans) + before, selection.Columns)));

@@ -50,7 +50,9 @@ internal ref struct KeyPass
     }
 
     /// <summary>Takes the scratch and brings the queries into shape.</summary>
-    public void Begin(Span<float> scratch)
+    /// <param name="scratch"><see cref="FloatsNeeded"/></param>
+    /// <param name="firstHeads">of each query, from <see cref="FirstHeads"/>; or nothing</param>
+    public void Begin(Span<float> scratch, ReadOnlySpan<int> firstHeads = default)
     {
         int dim = _keys.Format.Dim, heads = _weights.Columns, perQuery = heads * _blocks;
         _products = Scratch.Take<float>(ref scratch, heads * Tile.Width);
@@ -75,7 +77,7 @@ internal ref struct KeyPass
             IndexerScores.Encode(_queries.Row(t).Span<float>(), dim, codes, scales, corrections);
             if (_direct)
             {
-                _enough[t] = IndexerScores.PrepareDirect(codes, scales, corrections, _weights.Row(t).Span<float>(), Heads(t));
+                _enough[t] = IndexerScores.PrepareDirect(codes, scales, corrections, _weights.Row(t).Span<float>(), firstHeads.IsEmpty ? 0 : firstHeads[t], Heads(t));
             }
         }
     }
@@ -99,6 +101,30 @@ internal ref struct KeyPass
         }
     }
 
+    /// <summary>Which heads of a query are worth computing first; 0 if that makes no difference.</summary>
+    /// <param name="query">which query</param>
+    /// <param name="seen">number of keys; some, from everywhere, are looked at</param>
+    /// <param name="bar">that its scores will have to exceed</param>
+    public readonly int FirstHeads(int query, int seen, float bar)
+    {
+        const int Pieces = 16;
+        if (!_direct)
+        {
+            return 0;
+        }
+        Span<int> counts = stackalloc int[IndexerScores.HeadSets];
+        counts.Clear();
+        int sixteens = 0;
+        for (int i = 0; i < Pieces; i++)
+        {
+            ReadOnlySpan<byte> run = _keys.Run(KeySample.First(seen, i, Pieces), Tile.Width, out int inBlock);
+            int whole = inBlock / IndexerScores.DirectKeys;
+            IndexerScores.CountAbove(Heads(query), run[..(whole * IndexerScores.DirectKeys * _keys.Format.Bytes)], bar, counts);
+            sixteens += whole;
+        }
+        return sixteens == 0 ? 0 : IndexerScores.CheapestFirst(counts, sixteens);
+    }
+
     // From the rows as they lie, as many times 32 as lie behind one another; returns how many.
     private readonly int ScoreDirect(int first, int count, ReadOnlySpan<float> bars, Span<float> scores, int stride)
     {
@@ -106,7 +132,7 @@ internal ref struct KeyPass
         int whole = inBlock / Tile.Width * Tile.Width;
         for (int t = 0; t < _queries.Rows; t++)
         {
-            IndexerScores.RunDirect(Heads(t), _enough[t], _blocks / 2, run, bars.IsEmpty ? float.NaN : bars[t], scores.Slice(t * stride, whole));
+            IndexerScores.RunDirect(Heads(t), _enough[t], run, bars.IsEmpty ? float.NaN : bars[t], scores.Slice(t * stride, whole));
         }
         return whole;
     }

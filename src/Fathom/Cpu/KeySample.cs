@@ -26,10 +26,12 @@ internal static class KeySample
         const int Pieces = Keys / Tile.Width;
         for (int i = 0; i < Pieces; i++)
         {
-            int first = (int)((long)seen * i / Pieces) / Tile.Width * Tile.Width;
-            pass.Score(first, Tile.Width, default, scores[(i * Tile.Width)..], Keys);
+            pass.Score(First(seen, i, Pieces), Tile.Width, default, scores[(i * Tile.Width)..], Keys);
         }
     }
+
+    /// <summary>The first key of a piece of a sample: pieces of 32 keys lie as far apart as they can.</summary>
+    public static int First(int seen, int piece, int pieces) => (int)((long)seen * piece / pieces) / Tile.Width * Tile.Width;
 
     /// <summary>The bar of one query.</summary>
     /// <param name="scores">of the sample, (<see cref="Keys"/>)</param>

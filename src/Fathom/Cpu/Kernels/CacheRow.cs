@@ -44,7 +44,7 @@ internal static class CacheRow
     /// <summary>Some columns of a row.</summary>
     /// <param name="bytes">(<see cref="RowFormat.Bytes"/>)</param>
     /// <param name="format">layout</param>
-    /// <param name="first">first column, a multiple of 32</param>
+    /// <param name="first">first column, a multiple of 32, of 16 where rows are not FP4</param>
     /// <param name="columns">the columns; overwritten</param>
     public static void Decode(ReadOnlySpan<byte> bytes, RowFormat format, int first, Span<float> columns)
     {
@@ -68,7 +68,7 @@ internal static class CacheRow
     /// <summary>Some columns of rows that lie behind one another.</summary>
     /// <param name="bytes">(n, <see cref="RowFormat.Bytes"/>)</param>
     /// <param name="format">layout</param>
-    /// <param name="first">first column, a multiple of 32</param>
+    /// <param name="first">first column, a multiple of 32, of 16 where rows are not FP4</param>
     /// <param name="columns">number of columns</param>
     /// <param name="rows">(n, columns), row stride <paramref name="stride"/>; overwritten</param>
     /// <param name="stride">elements from one row to the next</param>
@@ -89,35 +89,69 @@ internal static class CacheRow
         }
     }
 
-    // Whole vectors, without looking at the format again for every row.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    // Some columns of all rows, then the next ones: little is to be known at a time, so that all of it stays in registers.
     private static void DecodeFp8(ref byte bytes, int count, nint width, nint plain, nint rotary, nint first, nint end, ref float rows, nint stride)
     {
-        nint scales = plain + (2 * rotary), plainEnd = Math.Min(plain, end);
-        for (int i = 0; i < count; i++)
+        nint scales = plain + (2 * rotary), plainEnd = Math.Min(plain, end), u = first;
+        while (u < plainEnd)
         {
-            nint u = first;
-            while (u < plainEnd)
+            nint block = u / RowFormat.Fp8Block;
+            bool pair = Widening.CanWidenPairs && u + (2 * Lanes) <= Math.Min(plainEnd, (block + 1) * RowFormat.Fp8Block);
+            ref byte codes = ref Unsafe.Add(ref bytes, u);
+            ref float target = ref Unsafe.Add(ref rows, u - first);
+            if (pair)
             {
-                nint block = u / RowFormat.Fp8Block, blockEnd = Math.Min(plainEnd, (block + 1) * RowFormat.Fp8Block);
-                float scale = Scale(Unsafe.Add(ref bytes, scales + block));
-                for (; Widening.CanWidenPairs && u + (2 * Lanes) <= blockEnd; u += 2 * Lanes)
-                {
-                    (Vector512<float> low, Vector512<float> high) = Widening.E4M3(Vector256.LoadUnsafe(ref bytes, (nuint)u));
-                    (low * scale).StoreUnsafe(ref rows, (nuint)(u - first));
-                    (high * scale).StoreUnsafe(ref rows, (nuint)(u - first + Lanes));
-                }
-                for (; u < blockEnd; u += Lanes)
-                {
-                    (Widening.E4M3(Vector128.LoadUnsafe(ref bytes, (nuint)u)) * scale).StoreUnsafe(ref rows, (nuint)(u - first));
-                }
+                DecodePairs(ref codes, ref Unsafe.Add(ref bytes, scales + block), count, width, ref target, stride);
             }
-            for (; u < end; u += Lanes)
+            else
             {
-                Vector256<ushort> values = Vector256.LoadUnsafe(ref bytes, (nuint)(plain + (2 * (u - plain)))).AsUInt16();
-                (Vector512.WidenLower(values.ToVector512Unsafe()) << 16).AsSingle().StoreUnsafe(ref rows, (nuint)(u - first));
+                DecodeLanes(ref codes, ref Unsafe.Add(ref bytes, scales + block), count, width, ref target, stride);
             }
-            bytes = ref Unsafe.Add(ref bytes, width);
+            u += pair ? 2 * Lanes : Lanes;
+        }
+        for (; u < end; u += Lanes)
+        {
+            WidenLanes(ref Unsafe.Add(ref bytes, plain + (2 * (u - plain))), count, width, ref Unsafe.Add(ref rows, u - first), stride);
+        }
+    }
+
+    // Thirty-two columns of FP8.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void DecodePairs(ref byte codes, ref byte scales, int count, nint width, ref float rows, nint stride)
+    {
+        for (; count > 0; count--)
+        {
+            float scale = Scale(scales);
+            (Vector512<float> low, Vector512<float> high) = Widening.E4M3(Vector256.LoadUnsafe(ref codes));
+            (low * scale).StoreUnsafe(ref rows);
+            (high * scale).StoreUnsafe(ref rows, Lanes);
+            codes = ref Unsafe.Add(ref codes, width);
+            scales = ref Unsafe.Add(ref scales, width);
+            rows = ref Unsafe.Add(ref rows, stride);
+        }
+    }
+
+    // Sixteen columns of FP8.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void DecodeLanes(ref byte codes, ref byte scales, int count, nint width, ref float rows, nint stride)
+    {
+        for (; count > 0; count--)
+        {
+            (Widening.E4M3(Vector128.LoadUnsafe(ref codes)) * Scale(scales)).StoreUnsafe(ref rows);
+            codes = ref Unsafe.Add(ref codes, width);
+            scales = ref Unsafe.Add(ref scales, width);
+            rows = ref Unsafe.Add(ref rows, stride);
+        }
+    }
+
+    // Sixteen columns of bfloat16.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void WidenLanes(ref byte values, int count, nint width, ref float rows, nint stride)
+    {
+        for (; count > 0; count--)
+        {
+            (Vector512.WidenLower(Vector256.LoadUnsafe(ref values).AsUInt16().ToVector512Unsafe()) << 16).AsSingle().StoreUnsafe(ref rows);
+            values = ref Unsafe.Add(ref values, width);
             rows = ref Unsafe.Add(ref rows, stride);
         }
     }

@@ -30,22 +30,29 @@ internal static class SparseAttention
         return 1 / (Vector512.Sum(sums) + MathF.Exp(sink - max));
     }
 
-    /// <summary>o += Σ_j p_j kv_j for columns in tiles of 32.</summary>
+    /// <summary>o += Σ_j p_j kv_j for columns in tiles of 32; the last may be half a tile behind a whole one.</summary>
     /// <param name="weights">p, (m, n), row stride <paramref name="weightStride"/></param>
     /// <param name="weightStride">elements from one row of p to the next</param>
-    /// <param name="rows">kv, (n, c), c a multiple of 32, row stride <paramref name="rowStride"/></param>
+    /// <param name="rows">kv, (n, c), row stride <paramref name="rowStride"/></param>
     /// <param name="rowStride">elements from one row of kv to the next</param>
     /// <param name="n">rows</param>
-    /// <param name="sums">o, (c / 32, m, 32), tile stride <paramref name="sumStride"/></param>
+    /// <param name="sums">o, (⌈c / 32⌉, m, 32), tile stride <paramref name="sumStride"/></param>
     /// <param name="sumStride">elements from one tile of o to the next</param>
     /// <param name="m">queries times heads</param>
-    /// <param name="c">columns</param>
+    /// <param name="c">columns, a multiple of 32, or 16 more than a multiple that is not 0</param>
     public static void AddValues(
         ReadOnlySpan<float> weights, int weightStride, ReadOnlySpan<float> rows, int rowStride, int n, Span<float> sums, int sumStride, int m, int c)
     {
-        for (int u = 0; u < c / Tile.Width; u++)
+        int tiles = c / Tile.Width, alone = c % Tile.Width == 0 ? tiles : tiles - 1;
+        for (int u = 0; u < alone; u++)
         {
             Tile.Accumulate(rows[(u * Tile.Width)..], rowStride, n, weights, weightStride, sums.Slice(u * sumStride, m * Tile.Width));
+        }
+        if (alone < tiles)
+        {
+            Tile.AccumulateWithHalf(
+                rows[(alone * Tile.Width)..], rowStride, n, weights, weightStride, sums.Slice(alone * sumStride, m * Tile.Width),
+                sums.Slice(tiles * sumStride, m * Tile.Width));
         }
     }
 

@@ -54,6 +54,36 @@ internal static class Tile
         }
     }
 
+    /// <summary>The same for 48 columns: a tile and half of the next one.</summary>
+    /// <param name="w">(k, ≥ 48), row stride <paramref name="wStride"/></param>
+    /// <param name="wStride">elements from one k to the next</param>
+    /// <param name="k">number of products</param>
+    /// <param name="x">(rows, ≥ k), row stride <paramref name="xStride"/></param>
+    /// <param name="xStride">elements from one row of x to the next</param>
+    /// <param name="acc">(rows, 32)</param>
+    /// <param name="half">(rows, 32), of which the first sixteen columns count</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void AccumulateWithHalf(
+        ReadOnlySpan<float> w, int wStride, int k, ReadOnlySpan<float> x, int xStride, Span<float> acc, Span<float> half)
+    {
+        int rows = acc.Length / Width;
+        Debug.Assert(half.Length == acc.Length);
+        Debug.Assert(k == 0 || (w.Length >= ((k - 1) * wStride) + (Width * 3 / 2) && (rows == 0 || x.Length >= ((rows - 1) * xStride) + k)));
+        ref float w0 = ref MemoryMarshal.GetReference(w);
+        ref float x0 = ref MemoryMarshal.GetReference(x);
+        ref float a0 = ref MemoryMarshal.GetReference(acc), h0 = ref MemoryMarshal.GetReference(half);
+        int t = 0;
+        for (; t + 4 <= rows; t += 4)
+        {
+            FourWithHalf(
+                ref w0, wStride, k, ref Unsafe.Add(ref x0, t * xStride), xStride, ref Unsafe.Add(ref a0, t * Width), ref Unsafe.Add(ref h0, t * Width));
+        }
+        for (; t < rows; t++)
+        {
+            OneWithHalf(ref w0, wStride, k, ref Unsafe.Add(ref x0, t * xStride), ref Unsafe.Add(ref a0, t * Width), ref Unsafe.Add(ref h0, t * Width));
+        }
+    }
+
     /// <summary>
     /// Brings a line of each of the six rows that come next. Of a long row only the columns of one block are read at a time, too few for the
     /// processor to fetch ahead by itself. A hint: an address beyond the end is harmless.
@@ -181,6 +211,55 @@ internal static class Tile
             w = ref Unsafe.Add(ref w, wStride);
         }
         Store(ref acc, 0, a, b);
+    }
+
+    // Twelve accumulators again.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void FourWithHalf(ref float w, int wStride, int k, ref float x, int xStride, ref float acc, ref float half)
+    {
+        ref float x1 = ref Unsafe.Add(ref x, xStride);
+        ref float x2 = ref Unsafe.Add(ref x1, xStride);
+        ref float x3 = ref Unsafe.Add(ref x2, xStride);
+        Vector512<float> a0 = Load(ref acc, 0), b0 = Load(ref acc, 16), a1 = Load(ref acc, 32), b1 = Load(ref acc, 48);
+        Vector512<float> a2 = Load(ref acc, 64), b2 = Load(ref acc, 80), a3 = Load(ref acc, 96), b3 = Load(ref acc, 112);
+        Vector512<float> c0 = Load(ref half, 0), c1 = Load(ref half, 32), c2 = Load(ref half, 64), c3 = Load(ref half, 96);
+        for (nint i = 0; i < k; i++)
+        {
+            Vector512<float> wa = Load(ref w, 0), wb = Load(ref w, 16), wc = Load(ref w, 32);
+            w = ref Unsafe.Add(ref w, wStride);
+            Vector512<float> v = Vector512.Create(Unsafe.Add(ref x, i));
+            (a0, b0, c0) = (Fma(v, wa, a0), Fma(v, wb, b0), Fma(v, wc, c0));
+            v = Vector512.Create(Unsafe.Add(ref x1, i));
+            (a1, b1, c1) = (Fma(v, wa, a1), Fma(v, wb, b1), Fma(v, wc, c1));
+            v = Vector512.Create(Unsafe.Add(ref x2, i));
+            (a2, b2, c2) = (Fma(v, wa, a2), Fma(v, wb, b2), Fma(v, wc, c2));
+            v = Vector512.Create(Unsafe.Add(ref x3, i));
+            (a3, b3, c3) = (Fma(v, wa, a3), Fma(v, wb, b3), Fma(v, wc, c3));
+        }
+        Store(ref acc, 0, a0, b0);
+        Store(ref acc, 32, a1, b1);
+        Store(ref acc, 64, a2, b2);
+        Store(ref acc, 96, a3, b3);
+        c0.StoreUnsafe(ref half);
+        c1.StoreUnsafe(ref half, 32);
+        c2.StoreUnsafe(ref half, 64);
+        c3.StoreUnsafe(ref half, 96);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void OneWithHalf(ref float w, int wStride, int k, ref float x, ref float acc, ref float half)
+    {
+        Vector512<float> a = Load(ref acc, 0), b = Load(ref acc, 16), c = Load(ref half, 0);
+        for (nint i = 0; i < k; i++)
+        {
+            Vector512<float> v = Vector512.Create(Unsafe.Add(ref x, i));
+            a = Fma(v, Load(ref w, 0), a);
+            b = Fma(v, Load(ref w, 16), b);
+            c = Fma(v, Load(ref w, 32), c);
+            w = ref Unsafe.Add(ref w, wStride);
+        }
+        Store(ref acc, 0, a, b);
+        c.StoreUnsafe(ref half);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -30,8 +30,9 @@ internal static class Widening
             (byte)0, 0, 1, 1, 2, 2, 3, 3, 16, 16, 17, 17, 18, 18, 19, 19, 4, 4, 5, 5, 6, 6, 7, 7, 20, 20, 21, 21, 22, 22, 23, 23,
             8, 8, 9, 9, 10, 10, 11, 11, 24, 24, 25, 25, 26, 26, 27, 27, 12, 12, 13, 13, 14, 14, 15, 15, 28, 28, 29, 29, 30, 30, 31, 31);
         // 0, 1, … 7 times 2^−9 in bfloat16; the place of a subnormal in this is its mantissa.
-        Vector128<ushort> eight = Vector128.Create((ushort)0, 0x3B00, 0x3B80, 0x3BC0, 0x3C00, 0x3C20, 0x3C40, 0x3C60);
-        Vector512<ushort> subnormals = Vector512.Create(Vector256.Create(eight, eight), Vector256.Create(eight, eight));
+        Vector512<ushort> subnormals = Vector512.Create(
+            (ushort)0, 0x3B00, 0x3B80, 0x3BC0, 0x3C00, 0x3C20, 0x3C40, 0x3C60, 0, 0x3B00, 0x3B80, 0x3BC0, 0x3C00, 0x3C20, 0x3C40, 0x3C60,
+            0, 0x3B00, 0x3B80, 0x3BC0, 0x3C00, 0x3C20, 0x3C40, 0x3C60, 0, 0x3B00, 0x3B80, 0x3BC0, 0x3C00, 0x3C20, 0x3C40, 0x3C60);
         Vector512<ushort> twice = Avx512Vbmi.PermuteVar64x8(codes.ToVector512Unsafe(), order).AsUInt16();
         Vector512<ushort> values = ((twice >>> 4) & Vector512.Create((ushort)0x07F0)) + Vector512.Create((ushort)((127 - 7) << 7));
         Vector512<ushort> isSubnormal = Vector512.Equals(twice & Vector512.Create((ushort)0x7800), Vector512<ushort>.Zero);
