@@ -16,7 +16,7 @@ internal sealed record ReadingSample(double WarmUpSeconds, IReadOnlyList<double>
     public const int PartTokens = 1024;
 
     // The first still has some compilation in it, and any may meet other work of the machine; a model that takes longer than this for one part needs no more.
-    private const int Parts = 5;
+    private const int Parts = 9;
     private const double EnoughSeconds = 2;
 
     /// <summary>Reads tokens drawn at random: their experts are as many as those of a text.</summary>
