@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains fathom-nano, fourth edition, from nothing, about eight hours on two cores: runs/nano/train.sh DIR. Each part goes on where it was stopped; finished ones end at once.
+# Trains fathom-nano, fifth edition, from nothing, about ten hours on two cores: runs/nano/train.sh DIR. Each part goes on where it was stopped; finished ones end at once.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=$(realpath -m "${1:?usage: runs/nano/train.sh DIR}")
@@ -18,5 +18,8 @@ part fourth fourth
 part mean mean
 part fifth fifth
 part sixth sixth
+part blend blend
+part seventh seventh
+part eighth eighth
 part bundled bundled
 fathom quantize "$out/bundled/model" "$out/fathom-nano" --format official
